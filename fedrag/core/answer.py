@@ -1,0 +1,197 @@
+"""What comes back: evidence, an answer that cites it, and what each hospital gave away for it."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field, StringConstraints
+
+from fedrag.core.collection import RoutingDecision
+from fedrag.core.exchange import NodeOutcome, ReleasedPassage, Similarity
+from fedrag.core.question import Question
+from fedrag.core.wire import Finite, Milliseconds, Name, NodeId, Probability, RequestId, Wire
+
+INTENDED_USE: Final = "Not a medical device. Decision support for professionals; check the cited sources."
+NO_FORMAL_BOUND: Final = "no formal bound: text released"
+
+CitationNumber = Annotated[int, Field(ge=1)]
+"""1-based position in `Evidence.passages`: what `[1]` in an answer points at."""
+
+
+class EvidencePassage(Wire):
+    """A released passage after merging. `probability` and `similarity` are those of its offer; `also_held_by` names
+    hospitals whose near-identical passage was folded into this one without its text leaving them."""
+
+    number: CitationNumber
+    node: NodeId
+    passage: ReleasedPassage
+    probability: Probability
+    similarity: Similarity | None = None
+    weight: Probability
+    """The weight of its source, `Evidence.source_weights[node]`."""
+    also_held_by: tuple[NodeId, ...] = ()
+
+
+class Quote(Wire):
+    citation: CitationNumber
+    text: str
+
+
+class ConflictKind(StrEnum):
+    NUMBERS = "numbers"
+    """The same quantity with different values."""
+    NEGATION = "negation"
+    """One says do, the other do not."""
+
+
+class Conflict(Wire):
+    """Two hospitals that cannot both be followed; shown with both quotes, never reconciled silently."""
+
+    kind: ConflictKind
+    first: Quote
+    second: Quote
+
+
+class Evidence(Wire):
+    """Passages best first, and how far each source is trusted.
+
+    `source_weights` sum to 1 over the hospitals that contribute, each at most max(1/3, 1/n) for n of them; with n < 4
+    that cap bounds little, and `few_sources` says so.
+    """
+
+    passages: tuple[EvidencePassage, ...]
+    source_weights: dict[NodeId, Probability]
+    few_sources: bool
+    conflicts: tuple[Conflict, ...] = ()
+    method: Name
+
+
+class ReasoningStep(Wire):
+    """One step of the chain of thought; `uncertainty` in [0, 1], 0 is certain."""
+
+    text: str
+    citations: tuple[CitationNumber, ...]
+    uncertainty: Probability
+
+
+class AbstentionCode(StrEnum):
+    NO_NODE_ANSWERED = "no_node_answered"
+    NO_EVIDENCE = "no_evidence"
+    EVIDENCE_INSUFFICIENT = "evidence_insufficient"
+    LANGUAGE_NOT_COVERED = "language_not_covered"
+
+
+class Abstention(Wire):
+    """Why no answer is given; `explanation` is for people and holds no passage text."""
+
+    code: AbstentionCode
+    explanation: str
+
+
+class ReasonerReport(Wire):
+    """Who reasoned, and what had to be put right. `fallback` names why the configured model did not answer itself."""
+
+    backend: Name
+    model: Name
+    strategy: Name
+    fallback: str = ""
+    citations_dropped: Annotated[int, Field(ge=0)] = 0
+    passages_trimmed: Annotated[int, Field(ge=0)] = 0
+    retries: Annotated[int, Field(ge=0)] = 0
+    prompt_tokens: Annotated[int, Field(ge=0)] = 0
+    completion_tokens: Annotated[int, Field(ge=0)] = 0
+
+
+class Reasoning(Wire):
+    """What a reasoner makes of a question and its evidence.
+
+    `confidence` is the calibrated probability that the answer is correct. `text` is empty when it abstains.
+    """
+
+    text: str
+    choice: str | None
+    confidence: Probability
+    abstained: Abstention | None
+    steps: tuple[ReasoningStep, ...]
+    report: ReasonerReport
+
+
+class NodeDisclosure(Wire):
+    """What one hospital gave away for this answer. `epsilon` only where a mechanism has one."""
+
+    node: NodeId
+    passages: Annotated[int, Field(ge=0)]
+    text_bytes: Annotated[int, Field(ge=0)]
+    patients: Annotated[int, Field(ge=0)]
+    epsilon: Annotated[Finite, Field(ge=0)] | None = None
+    bound: str = NO_FORMAL_BOUND
+
+
+class QueryDisclosure(StrEnum):
+    """How much of the question the asked hospitals see. A vector is as sensitive as its text."""
+
+    TEXT = "text"
+    VECTOR = "vector"
+
+
+class DisclosureAccount(Wire):
+    question_shown_to: tuple[NodeId, ...]
+    question_shown_as: QueryDisclosure
+    hospitals: tuple[NodeDisclosure, ...]
+
+
+class RedactionCount(Wire):
+    """How often a kind of identifier was taken out of the question before anything else saw it."""
+
+    category: Name
+    count: Annotated[int, Field(ge=1)]
+
+
+class Notice(Wire):
+    """Something the reader should know; `code` is stable, `message` is for people."""
+
+    code: Annotated[str, StringConstraints(pattern=r"^[a-z_]+$")]
+    message: str
+
+
+class BudgetUsed(Wire):
+    nodes_asked: Annotated[int, Field(ge=0)]
+    messages: Annotated[int, Field(ge=0)]
+    bytes_received: Annotated[int, Field(ge=0)]
+    model_tokens: Annotated[int, Field(ge=0)]
+
+
+class StageTiming(Wire):
+    stage: Name
+    elapsed_ms: Milliseconds
+
+
+class Answer(Wire):
+    id: RequestId
+    question: Question
+    text: str
+    choice: str | None
+    confidence: Probability
+    abstained: Abstention | None
+    steps: tuple[ReasoningStep, ...]
+    evidence: Evidence
+    coverage: tuple[NodeOutcome, ...]
+    routing: RoutingDecision
+    disclosure: DisclosureAccount
+    redactions: tuple[RedactionCount, ...]
+    reasoner: ReasonerReport
+    budget: BudgetUsed
+    timings: tuple[StageTiming, ...]
+    notices: tuple[Notice, ...]
+    answered_at: datetime
+    intended_use: str = INTENDED_USE
+
+
+class Feedback(Wire):
+    """`POST /v1/answers/{id}/feedback`: outcomes that trust, routing and calibration learn from."""
+
+    answer_id: RequestId
+    correct: bool | None = None
+    useful: bool | None = None
+    harmful: bool = False
+    helpful_citations: tuple[CitationNumber, ...] = ()

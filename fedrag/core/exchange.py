@@ -1,0 +1,172 @@
+"""The two steps on the wire: offers without text, then the text of the winners."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field, StringConstraints
+
+from fedrag.core.identity import CompactToken
+from fedrag.core.question import Text
+from fedrag.core.wire import (
+    Base64,
+    Finite,
+    Milliseconds,
+    Name,
+    NodeId,
+    Probability,
+    ReleaseClass,
+    RequestId,
+    Sha256,
+    Vector,
+    Wire,
+)
+
+MAXIMUM_OFFERS: Final = 200
+MAXIMUM_HANDLES: Final = 50
+
+Handle = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{64,256}$")]
+"""Opaque; sealed by the node with its own key."""
+
+
+class OfferRequest(Wire):
+    """`POST /v1/offers`. `vector` is the query under the encoder named by `comparable_with`.
+
+    A node with another encoder needs `text` (query disclosure `text`), and offers nothing without it.
+    """
+
+    request_id: RequestId
+    coordinator: NodeId
+    node: NodeId
+    vector: Vector | None
+    comparable_with: str
+    text: Text | None
+    k: Annotated[int, Field(ge=1, le=MAXIMUM_OFFERS)]
+    deadline_ms: Milliseconds
+    token: CompactToken | None = None
+
+
+class Similarity(Wire):
+    """Cosine similarity, in [-1, 1] up to rounding; higher is better."""
+
+    value: Annotated[Finite, Field(ge=-1.001, le=1.001)]
+    comparable_with: str
+
+
+class Sketch(Wire):
+    """What lets two hospitals' near-identical passages be recognised before either text is released.
+
+    `shingles` is a MinHash of word shingles; equal `facts` means equal numbers with units and equal negations, without
+    which two passages are never one. Public and protocol classes only.
+    """
+
+    shingles: Base64
+    facts: Sha256
+
+
+class Offer(Wire):
+    """One passage a node could release. `probability` is the node's calibrated P(relevant | score)."""
+
+    handle: Handle
+    rank: Annotated[int, Field(ge=1, le=MAXIMUM_OFFERS)]
+    probability: Probability
+    similarity: Similarity | None = None
+    sketch: Sketch | None = None
+
+
+class Offers(Wire):
+    """A node's answer to an `OfferRequest`, best first. `awaiting_release` is announced whether or not anything matched."""
+
+    node: NodeId
+    request_id: RequestId
+    offers: Annotated[tuple[Offer, ...], Field(max_length=MAXIMUM_OFFERS)]
+    awaiting_release: bool = False
+
+
+class Processor(Wire):
+    """The model that is going to read the released text, and where it runs; a node's policy lists those it allows."""
+
+    model: Name
+    place: "ProcessorPlace"
+
+
+class ProcessorPlace(StrEnum):
+    COORDINATOR = "coordinator"
+    """In the coordinator's own process."""
+    TRUST_DOMAIN = "trust_domain"
+    """A server the federation runs."""
+    OUTSIDE = "outside"
+    """Anywhere else."""
+
+
+class ReleaseRequest(Wire):
+    """`POST /v1/releases`: open these handles, for this processor."""
+
+    request_id: RequestId
+    coordinator: NodeId
+    node: NodeId
+    handles: Annotated[tuple[Handle, ...], Field(min_length=1, max_length=MAXIMUM_HANDLES)]
+    processor: Processor
+    deadline_ms: Milliseconds
+    token: CompactToken | None = None
+
+
+class Citation(Wire):
+    """Where a passage stands. Names are the node's choice; `locator` is an RFC 5147 character range."""
+
+    document_id: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    document_name: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    title: Annotated[str, StringConstraints(max_length=500)] = ""
+    section: Annotated[str, StringConstraints(max_length=500)] = ""
+    version: Annotated[str, StringConstraints(max_length=100)] = ""
+    effective_date: date | None = None
+    locator: Annotated[str, StringConstraints(pattern=r"^char=\d+,\d+$")]
+
+
+class ReleasedPassage(Wire):
+    """Text that left a hospital, after its policy and redaction."""
+
+    handle: Handle
+    text: Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+    citation: Citation
+    release_class: ReleaseClass
+
+
+class Receipt(Wire):
+    """The signed head of the node's audit chain after this release. Never a position, never a balance."""
+
+    node: NodeId
+    request_id: RequestId
+    head: Sha256
+    released_at: datetime
+    signature: Base64
+
+
+class Release(Wire):
+    """A node's answer to a `ReleaseRequest`. A handle the policy did not honour is simply not among the passages."""
+
+    node: NodeId
+    request_id: RequestId
+    passages: Annotated[tuple[ReleasedPassage, ...], Field(max_length=MAXIMUM_HANDLES)]
+    patients: Annotated[int, Field(ge=0)] = 0
+    """Distinct patients behind the released passages, as far as the node knows; 0 for public and protocol classes."""
+    receipt: Receipt
+
+
+class NodeStatus(StrEnum):
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    AWAITING_RELEASE = "awaiting_release"
+    TIMED_OUT = "timed_out"
+    FAILED = "failed"
+    SUSPENDED = "suspended"
+    NOT_SELECTED = "not_selected"
+
+
+class NodeOutcome(Wire):
+    """What became of one hospital in one question. `code` is an error code of `fedrag.core.errors`, never text."""
+
+    node: NodeId
+    status: NodeStatus
+    elapsed_ms: Milliseconds = 0
+    code: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{0,40}$")] = ""

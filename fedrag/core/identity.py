@@ -1,0 +1,53 @@
+"""Who asks, and for what. The token itself is a compact JWT signed by the asker's own organisation (RFC 7519)."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from fedrag.core.wire import Name, NodeId, Wire
+
+CompactToken = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$", max_length=4096)
+]
+
+
+class Purpose(StrEnum):
+    """Purpose of use, after HL7 PurposeOfUse."""
+
+    TREATMENT = "treatment"
+    OPERATIONS = "operations"
+    RESEARCH = "research"
+    EDUCATION = "education"
+    UNSTATED = "unstated"
+
+
+class Role(StrEnum):
+    CLINICIAN = "clinician"
+    PATIENT = "patient"
+    RESEARCHER = "researcher"
+    SYSTEM = "system"
+
+
+class AskerToken(Wire):
+    """The claims of a token, after its signature was checked.
+
+    `pseudonym` is pairwise: the same asker is another pseudonym towards each node, so two hospitals cannot join their
+    logs. `audience` is the one node the token is good for. Times are Unix seconds.
+    """
+
+    issuer: Name
+    pseudonym: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    role: Role
+    purpose: Purpose
+    audience: NodeId
+    issued_at: Annotated[int, Field(ge=0)]
+    expires_at: Annotated[int, Field(ge=0)]
+
+
+class Asker(Wire):
+    """Who the coordinator believes is asking: the owner of an API key. Never sent to a node."""
+
+    name: Name
+    role: Role = Role.CLINICIAN
+    purpose: Purpose = Purpose.UNSTATED

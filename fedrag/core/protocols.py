@@ -1,0 +1,125 @@
+"""The seams: what each part promises, and nothing about how."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fedrag.core.answer import Evidence, Reasoning, RedactionCount
+from fedrag.core.collection import CollectionDescription, EncoderIdentity, NodeDescription, RoutingDecision
+from fedrag.core.deadline import Deadline
+from fedrag.core.exchange import Offer, OfferRequest, Offers, Release, ReleaseRequest
+from fedrag.core.question import Question
+from fedrag.core.wire import FloatMatrix, FloatVector, NodeId
+
+
+class Encoder(Protocol):
+    """Text to unit vectors. Queries and passages are encoded apart: many models want different prefixes."""
+
+    @property
+    def identity(self) -> EncoderIdentity: ...
+
+    def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
+        """float32 (len(texts), dimension), rows of length 1."""
+        ...
+
+    def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
+        """float32 (len(texts), dimension), rows of length 1. Text beyond `maximum_tokens` does not count."""
+        ...
+
+    def token_spans(self, text: str) -> tuple[tuple[int, int], ...]:
+        """Character range (start, end) of each token of `text`, in order, special tokens and prefixes excluded."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The k nearest rows of each query.
+
+    `positions` int64 (queries, k) into the indexed rows, -1 where there are fewer; `similarities` float32, same shape,
+    not increasing along a row, ties by position.
+    """
+
+    positions: npt.NDArray[np.int64]
+    similarities: FloatMatrix
+
+
+class VectorIndex(Protocol):
+    """Nearest neighbours by cosine similarity over unit vectors."""
+
+    def build(self, vectors: FloatMatrix) -> None:
+        """Index these rows, replacing what was there."""
+        ...
+
+    def search(self, queries: FloatMatrix, k: int) -> Neighbours: ...
+
+
+class Redactor(Protocol):
+    """Takes identifiers out of text."""
+
+    def redact(self, text: str) -> tuple[str, tuple[RedactionCount, ...]]: ...
+
+
+class Node(Protocol):
+    """One hospital, as the coordinator sees it. Every failure is a FedragError."""
+
+    @property
+    def id(self) -> NodeId: ...
+
+    async def describe(self, deadline: Deadline) -> NodeDescription: ...
+
+    async def offers(self, request: OfferRequest, deadline: Deadline) -> Offers: ...
+
+    async def release(self, request: ReleaseRequest, deadline: Deadline) -> Release: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingLimits:
+    """`maximum_nodes` is a hard cap; `passages` is how many the answer wants."""
+
+    maximum_nodes: int
+    passages: int
+
+
+class RoutingPolicy(Protocol):
+    def route(
+        self,
+        query: FloatVector,
+        comparable_with: str,
+        collections: Sequence[CollectionDescription],
+        limits: RoutingLimits,
+    ) -> RoutingDecision:
+        """`query` is a unit vector under the encoder `comparable_with` names; collections under another encoder have no
+        prototypes that can be compared with it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOffer:
+    """An offer and the hospital that made it."""
+
+    node: NodeId
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """An offer that won the global merge; near-identical offers of other hospitals are folded into it."""
+
+    node: NodeId
+    offer: Offer
+    also_held_by: tuple[NodeId, ...] = ()
+
+
+class MergeMethod(Protocol):
+    def merge(self, offers: Sequence[NodeOffer], k: int) -> tuple[Winner, ...]:
+        """At most k, best first; the same set of offers gives the same result in whatever order it is handed in."""
+        ...
+
+
+class Reasoner(Protocol):
+    """Question and evidence to an answer that cites it."""
+
+    async def reason(self, question: Question, evidence: Evidence, deadline: Deadline) -> Reasoning: ...

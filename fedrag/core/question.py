@@ -1,0 +1,60 @@
+"""What is asked."""
+
+import re
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from fedrag.core.wire import Name, NodeId, Wire
+
+MAXIMUM_QUESTION_CHARACTERS: Final = 4000
+MAXIMUM_OPTIONS: Final = 26
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def _plain_text(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError("text holds control characters")
+    return text
+
+
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAXIMUM_QUESTION_CHARACTERS),
+    AfterValidator(_plain_text),
+]
+OptionLetter = Annotated[str, StringConstraints(pattern=r"^[A-Z]$")]
+OptionText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000), AfterValidator(_plain_text)
+]
+LanguageTag = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+
+
+class Turn(Wire):
+    """One earlier exchange of the same conversation."""
+
+    question: Text
+    answer: Annotated[str, StringConstraints(max_length=MAXIMUM_QUESTION_CHARACTERS), AfterValidator(_plain_text)]
+
+
+class Question(Wire):
+    """A clinician's question. Redacted before anything else touches it.
+
+    `options` is empty for an open question; `language` is a BCP 47 tag, None when the asker did not say.
+    """
+
+    text: Text
+    options: Annotated[dict[OptionLetter, OptionText], Field(max_length=MAXIMUM_OPTIONS)] = Field(default_factory=dict)
+    turns: Annotated[tuple[Turn, ...], Field(max_length=20)] = ()
+    language: LanguageTag | None = None
+
+
+class AskRequest(Wire):
+    """The body of `POST /v1/ask`: a question, and how it may be answered (None: the federation's default)."""
+
+    question: Question
+    passages: Annotated[int, Field(ge=1, le=50)] | None = None
+    deadline_ms: Annotated[int, Field(ge=100, le=600_000)] | None = None
+    routing: Name | None = None
+    nodes: Annotated[tuple[NodeId, ...], Field(min_length=1, max_length=1000)] | None = None
+    """Ask only among these hospitals."""

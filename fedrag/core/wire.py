@@ -1,0 +1,90 @@
+"""What every value that crosses a process border has in common."""
+
+import base64
+import binascii
+import uuid
+from enum import StrEnum
+from typing import Annotated, Final
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+FloatMatrix = npt.NDArray[np.float32]
+"""float32, shape (rows, dimension); rows have Euclidean length 1 where they are embeddings."""
+
+FloatVector = npt.NDArray[np.float32]
+"""float32, shape (dimension,)."""
+
+MAXIMUM_DIMENSION: Final = 4096
+
+
+class Wire(BaseModel):
+    """Frozen, and refuses fields it does not know. Infinities survive as strings, where a field allows them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings", hide_input_in_errors=True)
+
+
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+NodeId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+RequestId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+def new_request_id() -> str:
+    return uuid.uuid4().hex
+
+
+class ReleaseClass(StrEnum):
+    """What a collection was made from, chosen by its owner folder by folder (DESIGN section 6)."""
+
+    PUBLIC = "public"
+    PROTOCOL = "protocol"
+    PATIENT = "patient"
+
+
+def encode_base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")
+
+
+def decode_base64(text: str) -> bytes:
+    """Raises ValueError for anything that is not canonical base64."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise ValueError("not base64") from None
+
+
+def encode_vector(vector: FloatVector) -> str:
+    """Base64 of little-endian float32; a quarter of the size of JSON numbers."""
+    return encode_base64(np.ascontiguousarray(vector, dtype="<f4").tobytes())
+
+
+def decode_vector(text: str) -> FloatVector:
+    """The inverse of `encode_vector`. Raises ValueError unless 1 to 4096 finite numbers."""
+    raw = decode_base64(text)
+    if not raw or len(raw) % 4 or len(raw) // 4 > MAXIMUM_DIMENSION:
+        raise ValueError(f"not 1 to {MAXIMUM_DIMENSION} float32 numbers")
+    vector = np.frombuffer(raw, dtype="<f4").astype(np.float32)
+    if not np.isfinite(vector).all():
+        raise ValueError("vector holds NaN or infinity")
+    return vector
+
+
+def _checked_vector(text: str) -> str:
+    decode_vector(text)
+    return text
+
+
+def _checked_base64(text: str) -> str:
+    decode_base64(text)
+    return text
+
+
+Vector = Annotated[str, Field(max_length=4 * (4 * MAXIMUM_DIMENSION // 3 + 3)), AfterValidator(_checked_vector)]
+"""Base64 float32 on the wire (`encode_vector`, `decode_vector`); finite."""
+
+Base64 = Annotated[str, Field(max_length=4096), AfterValidator(_checked_base64)]
