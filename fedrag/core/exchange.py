@@ -75,7 +75,7 @@ class Offer(Wire):
 
 
 class Offers(Wire):
-    """A node's answer to an `OfferRequest`, best first. `awaiting_release` is announced whether or not anything matched."""
+    """A node's answer to an `OfferRequest`, best first. `awaiting_release` is announced, match or not."""
 
     node: NodeId
     request_id: RequestId
