@@ -4,12 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from fedrag.core.collection import RoutingDecision
 from fedrag.core.exchange import NodeOutcome, ReleasedPassage, Similarity
 from fedrag.core.question import Question
-from fedrag.core.wire import Finite, Milliseconds, Name, NodeId, Probability, RequestId, Wire
+from fedrag.core.wire import Code, Finite, Milliseconds, Name, NodeId, Probability, RequestId, Wire
 
 INTENDED_USE: Final = "Not a medical device. Decision support for professionals; check the cited sources."
 NO_FORMAL_BOUND: Final = "no formal bound: text released"
@@ -150,7 +150,7 @@ class RedactionCount(Wire):
 class Notice(Wire):
     """Something the reader should know; `code` is stable, `message` is for people."""
 
-    code: Annotated[str, StringConstraints(pattern=r"^[a-z_]+$")]
+    code: Code
     message: str
 
 

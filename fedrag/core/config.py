@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, ValidationError
+import tomlkit
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fedrag.core.errors import ConfigError
 from fedrag.core.plugins import describe
@@ -21,6 +22,13 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+class PluginConfig(Config):
+    """A plug-in by name, and its own settings."""
+
+    name: str
+    settings: dict[str, object] = Field(default_factory=dict)
+
+
 def load_toml(path: Path, model: type[C]) -> C:
     """Raises ConfigError naming the file and the key when it is missing, not TOML, or holds something unexpected."""
     try:
@@ -33,6 +41,14 @@ def load_toml(path: Path, model: type[C]) -> C:
         return model.model_validate(table)
     except ValidationError as error:
         raise ConfigError(f"{path}: {describe(error)}") from None
+
+
+def write_toml(path: Path, config: Config) -> None:
+    """The inverse of `load_toml`, without what is at its default. Written whole or not at all."""
+    table = config.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(tomlkit.dumps(table), encoding="utf-8")
+    fresh.replace(path)
 
 
 def home() -> Path:

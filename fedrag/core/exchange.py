@@ -10,6 +10,7 @@ from fedrag.core.identity import CompactToken
 from fedrag.core.question import Text
 from fedrag.core.wire import (
     Base64,
+    Code,
     Finite,
     Milliseconds,
     Name,
@@ -164,9 +165,9 @@ class NodeStatus(StrEnum):
 
 
 class NodeOutcome(Wire):
-    """What became of one hospital in one question. `code` is an error code of `fedrag.core.errors`, never text."""
+    """What became of one hospital in one question. `code` is an error code, never text."""
 
     node: NodeId
     status: NodeStatus
     elapsed_ms: Milliseconds = 0
-    code: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{0,40}$")] = ""
+    code: Code | None = None

@@ -1,7 +1,8 @@
 """Plug-ins: one file each, found by listed name, loaded when asked for.
 
-A plug-in module has `Settings` (frozen, unknown keys refused) and `build(settings)`. Its file name is its configuration
-name, the heading in the documentation and the id in the tests.
+A plug-in module has `Settings` (frozen, unknown keys refused) and `build(settings)`; a kind whose plug-ins all need the
+same parts, an encoder say, has `build(settings, encoder)`. Its file name is its configuration name, the heading in the
+documentation and the id in the tests.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from fedrag.core.errors import ConfigError, MissingExtra
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PluginKind(Generic[T]):
     """A folder of plug-ins that build the same protocol `T`.
 
@@ -30,8 +31,11 @@ class PluginKind(Generic[T]):
     names: tuple[str, ...]
     extras: Mapping[str, str] = field(default_factory=dict)
 
-    def build(self, name: str, settings: Mapping[str, object] | None = None) -> T:
-        """Raises ConfigError for an unknown name or setting, MissingExtra for a library that is not installed."""
+    def build(self, name: str, settings: Mapping[str, object] | None = None, *parts: object) -> T:
+        """`parts` go to the plug-in's `build` behind its settings.
+
+        Raises ConfigError for an unknown name or setting, MissingExtra for a library that is not installed.
+        """
         if name not in self.names:
             raise ConfigError(f"unknown {self.package} {name!r}; known: {', '.join(self.names)}", code="unknown_plugin")
         try:
@@ -45,7 +49,7 @@ class PluginKind(Generic[T]):
             parsed = module.Settings(**(settings or {}))
         except ValidationError as error:
             raise ConfigError(f"settings of {self.package}.{name}: {describe(error)}", code="bad_setting") from None
-        return cast(T, module.build(parsed))
+        return cast(T, module.build(parsed, *parts))
 
 
 def describe(error: ValidationError) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -62,17 +62,28 @@ class Redactor(Protocol):
     def redact(self, text: str) -> tuple[str, tuple[RedactionCount, ...]]: ...
 
 
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[T_co]):
+    """What a hospital sent, and the bytes of its message body."""
+
+    value: T_co
+    wire_bytes: int
+
+
 class Node(Protocol):
     """One hospital, as the coordinator sees it. Every failure is a FedragError."""
 
     @property
     def id(self) -> NodeId: ...
 
-    async def describe(self, deadline: Deadline) -> NodeDescription: ...
+    async def describe(self, deadline: Deadline) -> Reply[NodeDescription]: ...
 
-    async def offers(self, request: OfferRequest, deadline: Deadline) -> Offers: ...
+    async def offers(self, request: OfferRequest, deadline: Deadline) -> Reply[Offers]: ...
 
-    async def release(self, request: ReleaseRequest, deadline: Deadline) -> Release: ...
+    async def release(self, request: ReleaseRequest, deadline: Deadline) -> Reply[Release]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 NodeId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 RequestId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
+"""A stable, machine-readable code; never text."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 

@@ -1,0 +1,101 @@
+"""The account of an answer: what each hospital gave away, what it cost, and the answers that need no reasoner."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from fedrag.core.answer import (
+    Abstention,
+    AbstentionCode,
+    Answer,
+    BudgetUsed,
+    DisclosureAccount,
+    Evidence,
+    NodeDisclosure,
+    Notice,
+    QueryDisclosure,
+    ReasonerReport,
+    Reasoning,
+    RedactionCount,
+)
+from fedrag.core.collection import RoutingDecision
+from fedrag.core.exchange import NodeOutcome, NodeStatus, Offers, Release
+from fedrag.core.question import Question
+from fedrag.core.wire import NodeId, RequestId
+from fedrag.fanout import Gathered
+from fedrag.stopwatch import Stopwatch
+
+_NOBODY = ReasonerReport(backend="none", model="none", strategy="none")
+_NO_EVIDENCE = Evidence(passages=(), source_weights={}, few_sources=True, method="none")
+
+
+def disclosure(
+    outcomes: Iterable[NodeOutcome], releases: Sequence[Release], shown_as: QueryDisclosure
+) -> DisclosureAccount:
+    """Who saw the question, and whose text came back: counted over everything released, used in the answer or not."""
+    hospitals = {release.node: [one for one in releases if one.node == release.node] for release in releases}
+    return DisclosureAccount(
+        question_shown_to=tuple(sorted(one.node for one in outcomes if one.status is not NodeStatus.SUSPENDED)),
+        question_shown_as=shown_as,
+        hospitals=tuple(
+            NodeDisclosure(
+                node=node,
+                passages=sum(len(release.passages) for release in own),
+                text_bytes=sum(len(passage.text.encode()) for release in own for passage in release.passages),
+                patients=sum(release.patients for release in own),
+            )
+            for node, own in sorted(hospitals.items())
+        ),
+    )
+
+
+def budget(steps: Sequence[Gathered[Offers] | Gathered[Release]], report: ReasonerReport) -> BudgetUsed:
+    return BudgetUsed(
+        nodes_asked=steps[0].messages,
+        messages=sum(step.messages for step in steps),
+        bytes_received=sum(step.wire_bytes for step in steps),
+        model_tokens=report.prompt_tokens + report.completion_tokens,
+    )
+
+
+def no_node_answered() -> Reasoning:
+    return Reasoning(
+        text="",
+        choice=None,
+        confidence=0.0,
+        abstained=Abstention(
+            code=AbstentionCode.NO_NODE_ANSWERED,
+            explanation="No hospital answered; see coverage for what became of each.",
+        ),
+        steps=(),
+        report=_NOBODY,
+    )
+
+
+def not_asked(
+    answer_id: RequestId,
+    question: Question,
+    redactions: tuple[RedactionCount, ...],
+    why: Notice,
+    nodes: Sequence[NodeId],
+    watch: Stopwatch,
+) -> Answer:
+    """The answer to a question that no hospital saw."""
+    return Answer(
+        id=answer_id,
+        question=question,
+        text="",
+        choice=None,
+        confidence=0.0,
+        abstained=Abstention(code=AbstentionCode(why.code), explanation=why.message),
+        steps=(),
+        evidence=_NO_EVIDENCE,
+        coverage=tuple(NodeOutcome(node=node, status=NodeStatus.NOT_SELECTED) for node in nodes),
+        routing=RoutingDecision(policy="none", ranking=(), selected=(), why=why.message),
+        disclosure=DisclosureAccount(question_shown_to=(), question_shown_as=QueryDisclosure.TEXT, hospitals=()),
+        redactions=redactions,
+        reasoner=_NOBODY,
+        budget=BudgetUsed(nodes_asked=0, messages=0, bytes_received=0, model_tokens=0),
+        timings=watch.timings(),
+        notices=(why,),
+        answered_at=datetime.now(UTC),
+    )

@@ -1,0 +1,1 @@
+"""The question-answering API over HTTP, and its page."""

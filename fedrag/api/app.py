@@ -1,0 +1,200 @@
+"""`POST /v1/ask` and what surrounds it."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Final
+
+import structlog
+from fastapi import Body, Depends, FastAPI, Response
+from fastapi.responses import HTMLResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi_offline import FastAPIOffline
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from fedrag.api.answers import AnswerShelf
+from fedrag.api.body_limit import BodyLimit
+from fedrag.api.feedback import FeedbackLog
+from fedrag.assemble import Coordinator
+from fedrag.config import ApiKey
+from fedrag.conversation import ask
+from fedrag.core.answer import Answer, Feedback
+from fedrag.core.collection import CollectionDescription
+from fedrag.core.errors import IdentityError, InputError
+from fedrag.core.identity import Asker
+from fedrag.core.question import AskRequest
+from fedrag.core.wire import Name, NodeId, ReleaseClass, Wire, new_request_id
+from fedrag.http import problem
+
+_log = structlog.get_logger()
+_bearer = HTTPBearer(auto_error=False, description="An API key of this federation")
+_EXAMPLES: Final = [
+    {"question": {"text": "When is anticoagulation restarted after a gastrointestinal bleed?"}},
+    {
+        "question": {
+            "text": "Which potassium concentration needs an ECG at once?",
+            "options": {"A": "5.2 mmol/L", "B": "5.6 mmol/L", "C": "6.5 mmol/L"},
+        },
+        "deadline_ms": 8000,
+        "routing": "broadcast",
+    },
+]
+_PROBLEMS: Final = {
+    status: {"model": problem.Problem, "content": {problem.MEDIA_TYPE: {}}} for status in (400, 401, 404, 413, 500)
+}
+
+
+class CollectionSummary(Wire):
+    collection: NodeId
+    release_class: ReleaseClass
+    passages: int
+    prototypes: int
+    encoder: Name
+
+
+class NodeSummary(Wire):
+    """A hospital as the coordinator knows it; `described` is false until it was reached once."""
+
+    node: NodeId
+    name: Name
+    described: bool
+    collections: tuple[CollectionSummary, ...]
+
+
+class Health(Wire):
+    status: str
+    coordinator: NodeId
+    nodes: int
+    described: int
+
+
+def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
+    config, parts, descriptions = coordinator.config, coordinator.federation, coordinator.descriptions
+    shelf, feedback_log = AnswerShelf(), FeedbackLog(feedback_path)
+    registry = CollectorRegistry()
+    answers = Counter("fedrag_answers", "Answers by outcome", ["outcome"], registry=registry)
+    outcomes = Counter("fedrag_node_outcomes", "What became of hospitals", ["node", "status"], registry=registry)
+    seconds = Histogram("fedrag_stage_seconds", "Seconds per stage", ["stage"], registry=registry)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await descriptions.refresh()
+        watching = asyncio.create_task(descriptions.run())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+            await coordinator.aclose()
+            feedback_log.close()
+
+    app = FastAPIOffline(
+        title="fedrag",
+        version="1",
+        summary="One question, many hospitals, one answer that shows its evidence, its doubt and its price.",
+        description="Not a medical device. Every route under /v1 wants an API key as bearer token.",
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    problem.install(app)
+    app.add_middleware(BodyLimit, maximum_bytes=256 * 1024)
+
+    async def asker(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Asker:
+        return identify(credentials.credentials if credentials else "", config.api_keys)
+
+    who_asks = Annotated[Asker, Depends(asker)]
+
+    @app.post("/v1/ask", responses=_PROBLEMS)  # type: ignore[arg-type] # FastAPI takes any mapping of statuses
+    async def post_ask(who: who_asks, request: Annotated[AskRequest, Body(examples=_EXAMPLES)]) -> Answer:
+        """Ask the hospitals. Always answers, abstaining where it must; `coverage` tells what became of each."""
+        request_id = new_request_id()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        answer = await ask(request, request_id, who, config.limits, config.routing.name, parts)
+        shelf.put(answer, who.name)
+        outcome = answer.abstained.code if answer.abstained else "answered"
+        answers.labels(outcome).inc()
+        for one in answer.coverage:
+            outcomes.labels(one.node, one.status).inc()
+        for timing in answer.timings:
+            seconds.labels(timing.stage).observe(timing.elapsed_ms / 1000)
+        _log.info("answered", outcome=outcome, nodes_asked=answer.budget.nodes_asked, redactions=len(answer.redactions))
+        return answer
+
+    @app.get("/v1/answers/{answer_id}", responses=_PROBLEMS)  # type: ignore[arg-type]
+    async def get_answer(who: who_asks, answer_id: str) -> Answer:
+        """An answer of yours, for an hour."""
+        return shelf.get(answer_id, who.name)
+
+    @app.post("/v1/answers/{answer_id}/feedback", status_code=204, responses=_PROBLEMS)  # type: ignore[arg-type]
+    async def post_feedback(who: who_asks, answer_id: str, feedback: Feedback) -> Response:
+        """Say whether an answer was right, useful or harmful, and which citations helped."""
+        if feedback.answer_id != answer_id:
+            raise InputError("the feedback names another answer", code="wrong_answer")
+        feedback_log.record(feedback, shelf.get(answer_id, who.name), who.name)
+        return Response(status_code=204)
+
+    @app.get("/v1/nodes", responses=_PROBLEMS)  # type: ignore[arg-type]
+    async def get_nodes(who: who_asks) -> tuple[NodeSummary, ...]:  # noqa: ARG001 - identity is checked by being resolved
+        """The hospitals of this federation, and what they say they hold."""
+        collections = descriptions.catalogue().collections()
+        return tuple(
+            _summary(node, descriptions.name_of(node), [one for one in collections if one.node == node])
+            for node in sorted(parts.nodes)
+        )
+
+    @app.get("/health")
+    async def health() -> Health:
+        described = {one.node for one in descriptions.catalogue().collections()}
+        return Health(status="ok", coordinator=config.coordinator, nodes=len(parts.nodes), described=len(described))
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> HTMLResponse:
+        return HTMLResponse(
+            (files("fedrag.api") / "page" / "index.html").read_text(encoding="utf-8"),
+            headers={
+                "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+                "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+                "Referrer-Policy": "no-referrer",
+                "X-Content-Type-Options": "nosniff",
+            },
+        )
+
+    return app
+
+
+def identify(key: str, api_keys: Sequence[ApiKey]) -> Asker:
+    """Whose API key this is. Raises IdentityError(missing_key, unknown_key)."""
+    if not key:
+        raise IdentityError("send an API key: Authorization: Bearer …", code="missing_key")
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    # Hashes of random keys: comparing them early-out tells nothing that helps to guess a key.
+    for known in api_keys:
+        if known.sha256 == digest:
+            return Asker(name=known.name, role=known.role, purpose=known.purpose)
+    raise IdentityError("this API key is not known here", code="unknown_key")
+
+
+def _summary(node: NodeId, name: str, collections: Sequence[CollectionDescription]) -> NodeSummary:
+    return NodeSummary(
+        node=node,
+        name=name,
+        described=bool(collections),
+        collections=tuple(
+            CollectionSummary(
+                collection=one.collection,
+                release_class=one.release_class,
+                passages=one.passages,
+                prototypes=len(one.prototypes),
+                encoder=one.encoder.name,
+            )
+            for one in collections
+        ),
+    )

@@ -1,0 +1,245 @@
+"""MedQuAD with the TREC 2017 LiveQA questions: nine NIH sources as nine hospitals, judged by hand.
+
+Few questions can be scored (20 in the development half): realism, not proof. What this suite proves is that asking
+every hospital equals one central exact index, passage for passage.
+"""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TextIO
+
+import numpy as np
+
+from fedrag.config import CoordinatorConfig, Limits
+from fedrag.core.answer import Answer
+from fedrag.core.config import Config, PluginConfig
+from fedrag.core.question import MAXIMUM_QUESTION_CHARACTERS, AskRequest, Question
+from fedrag.core.wire import ReleaseClass
+from fedrag.encoders import ENCODERS
+from fedrag.evaluation.baselines.central_bm25 import CentralBM25
+from fedrag.evaluation.baselines.central_exact import CentralExact
+from fedrag.evaluation.metrics.ndcg import judged, ndcg
+from fedrag.evaluation.report import Report, Table, mean
+from fedrag.evaluation.run import Run
+from fedrag.local_federation import LocalFederation
+from retriever_node.assemble import NodeHome
+from retriever_node.config import CollectionConfig, NodeConfig
+from retriever_node.ingest import IngestSettings
+
+SUITE: Final = "medquad-liveqa"
+K: Final = 10
+_EQUAL: Final = 1e-5
+"""Similarities closer than this may come in either order: float32 sums depend on the size of the matrix."""
+
+_NOTES: Final = (
+    """The query is the asker's own subject and message, after redaction. Documents are judged, passages are not: a \
+document ranks where its first passage does.""",
+    """Scorable: a question with a relevant (grade 2 or 3) document whose text is open. Differences under 0.1 mean \
+nothing on so few.""",
+    "Not built yet: federated BM25 and hybrid search, learned routing.",
+)
+
+
+class Settings(Config):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class MedQuadLiveQA:
+    def evaluate(self, run: Run) -> Report:
+        package = run.package("medquad_liveqa")
+        folder = run.folder(SUITE)
+        sources = _write_sources(package / "corpus.jsonl.gz", folder / "sources")
+        coordinator = CoordinatorConfig(
+            coordinator="evaluation",
+            routing=PluginConfig(name="broadcast"),
+            merging=PluginConfig(name="comparable", settings={"near_duplicates": False}),
+            limits=Limits(passages=K, deadline_ms=60_000),
+        )
+        questions = _records(package / "queries_dev.jsonl")
+        with LocalFederation(folder / "federation", [_hospital(one) for one in sources], coordinator) as federation:
+            federation.create()
+            with run.progress("hospitals reading their documents") as told:
+                federation.ingest(told)
+            federation.start()
+            with federation.client() as client:
+                answers = {
+                    str(question["query_id"]): client.ask(AskRequest(question=Question(text=_own_words(question))))
+                    for question in run.tracked(questions, "questions")
+                }
+        homes = [
+            (hospital.node, NodeHome(folder / "federation" / "nodes" / hospital.node))
+            for hospital in federation.hospitals
+        ]
+        encoder = ENCODERS.build("minilm", {"threads": 2})
+        central = CentralExact.over([(node, home.passages) for node, home in homes], encoder)
+        grades = _grades(package / "qrels_dev.jsonl")
+        return Report(
+            suite=SUITE,
+            command=run.command,
+            inputs_sha256=hashlib.sha256((package / "corpus.jsonl.gz").read_bytes()).hexdigest(),
+            tables=(
+                _equality(answers, central, encoder.encode_queries([one.question.text for one in answers.values()])),
+                _quality(answers, grades, central),
+                _price(answers),
+            ),
+            notes=_NOTES,
+        )
+
+
+def build(settings: Settings) -> MedQuadLiveQA:  # noqa: ARG001 - has none
+    return MedQuadLiveQA()
+
+
+def _hospital(source: Path) -> NodeConfig:
+    node = source.name
+    return NodeConfig(
+        node=node,
+        name=node,
+        encoder=PluginConfig(name="minilm"),
+        index=PluginConfig(name="faiss_flat"),
+        collections=(
+            CollectionConfig(
+                id="pages",
+                folder=source,
+                release_class=ReleaseClass.PUBLIC,
+                ingest=IngestSettings(readers={"jsonl": {"id": "doc_id", "title": "question", "text": "answer"}}),
+            ),
+        ),
+    )
+
+
+def _write_sources(corpus: Path, folder: Path) -> tuple[Path, ...]:
+    """One folder of JSON lines per source with answers; annotations of the data set are left out."""
+    done = folder / "done"
+    if not done.exists():
+        files: dict[str, TextIO] = {}
+        with gzip.open(corpus, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                record = json.loads(line)
+                if not record["has_answer"]:
+                    continue
+                node = record["node"].lower()
+                if node not in files:
+                    (folder / node).mkdir(parents=True, exist_ok=True)
+                    files[node] = (folder / node / "pages.jsonl").open("w", encoding="utf-8")
+                kept = {name: record[name] for name in ("doc_id", "question", "answer")}
+                files[node].write(json.dumps(kept, ensure_ascii=False) + "\n")
+        for file in files.values():
+            file.close()
+        done.touch()
+    return tuple(sorted(path for path in folder.iterdir() if path.is_dir()))
+
+
+def _own_words(question: Mapping[str, object]) -> str:
+    text = f"{question['subject'] or ''} {question['message'] or ''}".strip()
+    return "".join(character if character.isprintable() else " " for character in text)[:MAXIMUM_QUESTION_CHARACTERS]
+
+
+def _equality(answers: Mapping[str, Answer], central: CentralExact, queries: np.ndarray) -> Table:
+    """Passage for passage: the federation's evidence against the k best rows of the central matrix."""
+    keys = [
+        (owner, passage.document_id, f"char={passage.start},{passage.end}")
+        for owner, passage in zip(central.owners, central.passages, strict=True)
+    ]
+    row_of = {key: row for row, key in enumerate(keys)}
+    same_passages = same_order = complete = 0
+    worst = 0.0
+    for answer, query in zip(answers.values(), queries, strict=True):
+        similarities = central.similarities(query)
+        best = np.sort(similarities)[::-1][:K]
+        ours = [
+            row_of[(one.node, one.passage.citation.document_id, one.passage.citation.locator)]
+            for one in answer.evidence.passages
+        ]
+        theirs = np.argsort(-similarities, kind="stable")[:K]
+        complete += len(ours) == K
+        gap = float(np.abs(similarities[ours] - best[: len(ours)]).max()) if ours else 1.0
+        worst = max(worst, gap)
+        same_passages += len(ours) == K and gap <= _EQUAL
+        same_order += list(theirs) == ours
+    rows = (
+        ("questions", len(answers)),
+        ("with ten passages", complete),
+        ("same ten passages, up to exact ties", same_passages),
+        ("same ten rows in the same order", same_order),
+        ("largest difference of similarity at any rank", f"{worst:.1e}"),
+    )
+    return Table(
+        "Broadcast + flat + raw similarity, no de-duplication, against one central exact index",
+        ("figure", "value"),
+        rows,
+    )
+
+
+def _quality(answers: Mapping[str, Answer], grades: Mapping[str, Mapping[str, int]], central: CentralExact) -> Table:
+    documents = sorted({(passage.document_id, passage.title, passage.text) for passage in central.passages})
+    bm25 = CentralBM25([f"{title} {text}" for _, title, text in documents])
+    scorable = [query for query in answers if any(grade >= 2 for grade in grades.get(query, {}).values())]
+
+    def row(name: str, rankings: Mapping[str, Sequence[str]]) -> tuple[str, float, float]:
+        return (
+            name,
+            mean([ndcg(rankings[query], _gains(grades[query]), K) for query in scorable]),
+            mean([judged(rankings[query], grades[query], K) for query in scorable]),
+        )
+
+    federated = {
+        query: _unique(one.passage.citation.document_id for one in answer.evidence.passages)
+        for query, answer in answers.items()
+    }
+    lexical = {
+        query: _unique(documents[position][0] for position in bm25.search(answers[query].question.text, 5 * K))
+        for query in scorable
+    }
+    return Table(
+        f"Documents, {len(scorable)} scorable questions",
+        ("system", "nDCG@10", "judged@10"),
+        (row("fedrag: broadcast, dense", federated), row("central BM25 over passages", lexical)),
+    )
+
+
+def _price(answers: Mapping[str, Answer]) -> Table:
+    def average(values: Iterator[int]) -> float:
+        return mean([float(value) for value in values])
+
+    elapsed = sorted(sum(timing.elapsed_ms for timing in answer.timings) for answer in answers.values())
+    return Table(
+        "Price",
+        ("figure", "value"),
+        (
+            ("hospitals asked per question", average(one.budget.nodes_asked for one in answers.values())),
+            ("messages per question", average(one.budget.messages for one in answers.values())),
+            ("bytes received per question", average(one.budget.bytes_received for one in answers.values())),
+            (
+                "texts released per question",
+                average(sum(node.passages for node in one.disclosure.hospitals) for one in answers.values()),
+            ),
+            ("milliseconds per question, median", elapsed[len(elapsed) // 2] if elapsed else 0.0),
+        ),
+    )
+
+
+def _grades(path: Path) -> dict[str, dict[str, int]]:
+    grades: dict[str, dict[str, int]] = {}
+    for record in _records(path):
+        if record["open"]:
+            grades.setdefault(str(record["query_id"]), {})[str(record["doc_id"])] = int(str(record["grade"]))
+    return grades
+
+
+def _gains(grades: Mapping[str, int]) -> dict[str, int]:
+    """Relevant means grade 2 or 3."""
+    return {document: grade if grade >= 2 else 0 for document, grade in grades.items()}
+
+
+def _unique(documents: Iterator[str]) -> list[str]:
+    return list(dict.fromkeys(documents))
+
+
+def _records(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,140 @@
+"""A hospital over HTTP: every request signed, every response checked, every failure one of ours."""
+
+import secrets
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import httpx2
+from pydantic import ValidationError
+
+from fedrag.core import errors
+from fedrag.core.collection import NodeDescription
+from fedrag.core.deadline import Deadline
+from fedrag.core.exchange import OfferRequest, Offers, Release, ReleaseRequest
+from fedrag.core.plugins import describe
+from fedrag.core.protocols import Reply
+from fedrag.core.wire import NodeId, Wire
+from fedrag.http.limits import read_bounded
+from fedrag.http.problem import Problem
+from fedrag.http.signing import RESPONSE_HEADER, SignedRequest, Signer, response_payload, signed_bytes, verify
+
+MAXIMUM_RESPONSE_BYTES: Final = 4 * 1024 * 1024
+W = TypeVar("W", bound=Wire)
+
+
+def http_client(
+    *, tls: ssl.SSLContext | None = None, transport: httpx2.AsyncBaseTransport | None = None
+) -> httpx2.AsyncClient:
+    """One connection pool for all hospitals. Ignores proxy variables; time-outs are the fan-out's."""
+    return httpx2.AsyncClient(
+        verify=tls if tls is not None else True,
+        trust_env=False,
+        timeout=None,
+        transport=transport,
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=1024),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteNode:
+    """`Node` over HTTP.
+
+    Args:
+        id: the hospital that must answer.
+        url: its base address.
+        public_key: pinned, base64 Ed25519; its responses and descriptions must verify with it.
+        coordinator: our own id.
+        signer: our own key.
+        client: shared by all hospitals.
+        clock: Unix time in seconds.
+    """
+
+    id: NodeId
+    url: str
+    public_key: str
+    coordinator: NodeId
+    signer: Signer
+    client: httpx2.AsyncClient
+    clock: Callable[[], float] = field(default=time.time)
+
+    async def describe(self, deadline: Deadline) -> Reply[NodeDescription]:
+        reply = await self._call("GET", "/v1/description", b"", NodeDescription, deadline)
+        for collection in reply.value.collections:
+            verify(self.public_key, "description", signed_bytes(collection), collection.signature)
+        return self._from_itself(reply, reply.value.node)
+
+    async def offers(self, request: OfferRequest, deadline: Deadline) -> Reply[Offers]:
+        reply = await self._call("POST", "/v1/offers", request.model_dump_json().encode(), Offers, deadline)
+        if reply.value.request_id != request.request_id or len(reply.value.offers) > request.k:
+            raise errors.ProtocolError("offers for another request, or more than asked", code="wrong_request")
+        return self._from_itself(reply, reply.value.node)
+
+    async def release(self, request: ReleaseRequest, deadline: Deadline) -> Reply[Release]:
+        reply = await self._call("POST", "/v1/releases", request.model_dump_json().encode(), Release, deadline)
+        receipt = reply.value.receipt
+        if {reply.value.request_id, receipt.request_id} != {request.request_id} or receipt.node != self.id:
+            raise errors.ProtocolError("a release for another request", code="wrong_request")
+        verify(self.public_key, "receipt", signed_bytes(receipt), receipt.signature)
+        return self._from_itself(reply, reply.value.node)
+
+    def _from_itself(self, reply: Reply[W], node: NodeId) -> Reply[W]:
+        if node != self.id:
+            raise errors.ProtocolError(f"{self.id} answered for another node", code="wrong_node")
+        return reply
+
+    async def _call(self, method: str, path: str, body: bytes, kind: type[W], deadline: Deadline) -> Reply[W]:
+        if deadline.remaining_ms() <= 0:
+            raise errors.DeadlineExceeded("no time left to ask")
+        signed = SignedRequest(
+            coordinator=self.coordinator,
+            node=self.id,
+            method=method,
+            path=path,
+            body=body,
+            time_s=int(self.clock()),
+            nonce=secrets.token_hex(16),
+        )
+        headers = {**signed.headers(self.signer), "content-type": "application/json"}
+        try:
+            async with self.client.stream(method, self.url + path, content=body or None, headers=headers) as response:
+                raw = await read_bounded(response.aiter_bytes(), MAXIMUM_RESPONSE_BYTES)
+        except httpx2.ConnectError:
+            raise errors.Unavailable(f"{self.id} cannot be reached", code="unreachable") from None
+        except errors.TooLarge:
+            raise errors.ProtocolError(f"{self.id} sent too much", code="too_large") from None
+        except httpx2.HTTPError:
+            raise errors.Unavailable(f"{self.id} broke the connection", code="connection_broken") from None
+        try:
+            verify(
+                self.public_key,
+                "response",
+                response_payload(self.id, signed.nonce, response.status_code, raw),
+                response.headers.get(RESPONSE_HEADER, ""),
+            )
+        except errors.IdentityError:
+            # Before its signature verifies, nothing of a response is believed, not even its error.
+            code = "bad_signature" if response.status_code == 200 else "bad_status"
+            raise errors.ProtocolError(
+                f"{self.id}: status {response.status_code}, not its signature", code=code
+            ) from None
+        if response.status_code != 200:
+            raise _error_of(raw, self.id)
+        try:
+            return Reply(kind.model_validate_json(raw), len(raw))
+        except ValidationError as error:
+            raise errors.ProtocolError(f"{self.id} sent a malformed {kind.__name__}: {describe(error)}") from None
+
+
+def _error_of(raw: bytes, node: NodeId) -> errors.FedragError:
+    try:
+        told = Problem.model_validate_json(raw)
+    except ValidationError:
+        return errors.ProtocolError(f"{node} failed without saying why", code="bad_status")
+    if told.status in (401, 403, 429):
+        return errors.Refused(f"{node} refused: {told.code}", code=told.code)
+    if told.status >= 500:
+        return errors.Unavailable(f"{node} failed: {told.code}", code=told.code)
+    return errors.ProtocolError(f"{node} did not accept our request: {told.code}", code=told.code)

@@ -1,0 +1,263 @@
+"""One question through the federation, once, in one direction.
+
+    redact → encode → route → ask for offers → merge → collect the winners → reason → answer
+
+This is the only place where the stages are called. A hospital that fails is a value in `coverage`; text that did not
+win the merge never leaves its hospital.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from aggregator.evidence import gather
+from router.catalogue import Catalogue
+
+from fedrag import account
+from fedrag.core.answer import AbstentionCode, Answer, Notice, QueryDisclosure, RedactionCount
+from fedrag.core.collection import RoutingDecision
+from fedrag.core.deadline import Deadline
+from fedrag.core.exchange import NodeOutcome, NodeStatus, OfferRequest, Offers, Processor, Release, ReleaseRequest
+from fedrag.core.identity import Asker
+from fedrag.core.protocols import (
+    Encoder,
+    MergeMethod,
+    Node,
+    NodeOffer,
+    Reasoner,
+    Redactor,
+    RoutingLimits,
+    RoutingPolicy,
+    Winner,
+)
+from fedrag.core.question import Question
+from fedrag.core.wire import FloatVector, NodeId, RequestId, encode_vector
+from fedrag.encoders.language import detect
+from fedrag.fanout import CircuitBreaker, Gathered, ask_all
+from fedrag.stopwatch import Stopwatch
+
+OFFERS_SHARE: Final = 0.35
+RELEASE_SHARE: Final = 0.35
+"""Of what is left of the deadline when the stage begins; reasoning gets the rest."""
+
+
+class TokenIssuer(Protocol):
+    def token(self, asker: Asker, node: NodeId) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Federation:
+    """The parts a question meets on its way. `catalogue` is what is known of the hospitals' collections right now."""
+
+    coordinator: NodeId
+    redactor: Redactor
+    encoder: Encoder
+    nodes: Mapping[NodeId, Node]
+    catalogue: Callable[[], Catalogue]
+    routing: Mapping[str, RoutingPolicy]
+    merging: MergeMethod
+    reasoner: Reasoner
+    processor: Processor
+    issuer: TokenIssuer | None
+    breaker: CircuitBreaker
+    disclosure: QueryDisclosure
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One question to be answered once: everything decided before it sets out."""
+
+    id: RequestId
+    question: Question
+    asker: Asker
+    routing: str
+    limits: RoutingLimits
+    candidates: frozenset[NodeId]
+    offers_per_node: int
+    deadline: Deadline
+
+
+async def answer(hop: Hop, parts: Federation) -> Answer:
+    """Always an answer: with no hospital, no evidence or too little confidence it abstains and says why."""
+    watch = Stopwatch()
+    with watch.stage("redact"):
+        question, redactions = redact(hop.question, parts.redactor)
+    notices, barred = check_language(question, parts.encoder)
+    if barred:
+        return account.not_asked(hop.id, question, redactions, barred, sorted(parts.nodes), watch)
+    with watch.stage("encode"):
+        query = (await asyncio.to_thread(parts.encoder.encode_queries, [question.text]))[0]
+    with watch.stage("route"):
+        routing = route(query, hop, parts)
+    with watch.stage("offers"):
+        offered = await ask_for_offers(question, query, routing, hop, parts)
+    with watch.stage("releases"):
+        collected = await collect_winners(offered.values, hop, parts)
+    with watch.stage("evidence"):
+        evidence = await asyncio.to_thread(gather, collected.winners, collected.releases, parts.encoder)
+    with watch.stage("reason"):
+        if offered.values:
+            reasoning = await parts.reasoner.reason(question, evidence, hop.deadline)
+        else:
+            reasoning = account.no_node_answered()
+    return Answer(
+        id=hop.id,
+        question=question,
+        text=reasoning.text,
+        choice=reasoning.choice,
+        confidence=reasoning.confidence,
+        abstained=reasoning.abstained,
+        steps=reasoning.steps,
+        evidence=evidence,
+        coverage=coverage(hop, parts, offered, collected),
+        routing=routing,
+        disclosure=account.disclosure(offered.outcomes.values(), collected.releases, parts.disclosure),
+        redactions=redactions,
+        reasoner=reasoning.report,
+        budget=account.budget((offered, *collected.rounds), reasoning.report),
+        timings=watch.timings(),
+        notices=notices,
+        answered_at=datetime.now(UTC),
+    )
+
+
+def redact(question: Question, redactor: Redactor) -> tuple[Question, tuple[RedactionCount, ...]]:
+    """The question as everything behind this point sees it: text, options and earlier turns."""
+    counts: dict[str, int] = {}
+
+    def clean(text: str) -> str:
+        redacted, found = redactor.redact(text)
+        for one in found:
+            counts[one.category] = counts.get(one.category, 0) + one.count
+        return redacted
+
+    redacted = Question(
+        text=clean(question.text),
+        options={letter: clean(option) for letter, option in question.options.items()},
+        turns=tuple(
+            turn.model_copy(update={"question": clean(turn.question), "answer": clean(turn.answer)})
+            for turn in question.turns
+        ),
+        language=question.language,
+    )
+    return redacted, tuple(RedactionCount(category=name, count=count) for name, count in sorted(counts.items()))
+
+
+def check_language(question: Question, encoder: Encoder) -> tuple[tuple[Notice, ...], Notice | None]:
+    """What to tell a reader whose language the encoder does not cover: a notice where it was detected; where the asker
+    stated it, the second value, which ends the question before any hospital sees it."""
+    stated = question.language
+    detected = None if stated else detect(question.text)
+    language = stated or (detected[0] if detected else None)
+    if language is None or encoder.identity.covers(language):
+        return (), None
+    languages = ", ".join(encoder.identity.languages)
+    notice = Notice(
+        code=AbstentionCode.LANGUAGE_NOT_COVERED,
+        message=f"The question is in {language!r}; this federation's search covers: {languages}.",
+    )
+    return ((), notice) if stated else ((notice,), None)
+
+
+def route(query: FloatVector, hop: Hop, parts: Federation) -> RoutingDecision:
+    collections = [one for one in parts.catalogue().collections() if one.node in hop.candidates]
+    return parts.routing[hop.routing].route(query, parts.encoder.identity.comparable_with, collections, hop.limits)
+
+
+async def ask_for_offers(
+    question: Question, query: FloatVector, routing: RoutingDecision, hop: Hop, parts: Federation
+) -> Gathered[Offers]:
+    deadline = hop.deadline.share(OFFERS_SHARE)
+
+    def request(node: NodeId) -> OfferRequest:
+        return OfferRequest(
+            request_id=hop.id,
+            coordinator=parts.coordinator,
+            node=node,
+            vector=encode_vector(query),
+            comparable_with=parts.encoder.identity.comparable_with,
+            text=question.text if parts.disclosure is QueryDisclosure.TEXT else None,
+            k=hop.offers_per_node,
+            deadline_ms=deadline.remaining_ms(),
+            token=parts.issuer.token(hop.asker, node) if parts.issuer else None,
+        )
+
+    nodes = [parts.nodes[node] for node in routing.selected]
+    return await ask_all(nodes, lambda node: node.offers(request(node.id), deadline), deadline, parts.breaker)
+
+
+async def collect_winners(offers: Mapping[NodeId, Offers], hop: Hop, parts: Federation) -> "Collected":
+    """The text of the passages that win the global merge, and of no others.
+
+    When a hospital fails now, the runners-up of the rest win in its place: the evidence is what it would have been had
+    that hospital not answered at all.
+    """
+    standing = dict(offers)
+    asked: set[str] = set()
+    rounds: list[Gathered[Release]] = []
+    while True:
+        pool = [NodeOffer(node, offer) for node, made in sorted(standing.items()) for offer in made.offers]
+        winners = parts.merging.merge(pool, hop.limits.passages)
+        wanted = [winner for winner in winners if winner.offer.handle not in asked]
+        if not wanted:
+            return Collected(winners, tuple(rounds))
+        asked.update(winner.offer.handle for winner in wanted)
+        rounds.append(await ask_for_releases(wanted, hop, parts))
+        for outcome in rounds[-1].outcomes.values():
+            if outcome.status is not NodeStatus.ANSWERED:
+                del standing[outcome.node]
+
+
+async def ask_for_releases(winners: Sequence[Winner], hop: Hop, parts: Federation) -> Gathered[Release]:
+    deadline = hop.deadline.share(RELEASE_SHARE)
+
+    def request(node: NodeId) -> ReleaseRequest:
+        return ReleaseRequest(
+            request_id=hop.id,
+            coordinator=parts.coordinator,
+            node=node,
+            handles=tuple(winner.offer.handle for winner in winners if winner.node == node),
+            processor=parts.processor,
+            deadline_ms=deadline.remaining_ms(),
+            token=parts.issuer.token(hop.asker, node) if parts.issuer else None,
+        )
+
+    nodes = [parts.nodes[node] for node in dict.fromkeys(winner.node for winner in winners)]
+    return await ask_all(nodes, lambda node: node.release(request(node.id), deadline), deadline, parts.breaker)
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The winners of the last merge, and every round of releases that was needed to get their text."""
+
+    winners: tuple[Winner, ...]
+    rounds: tuple[Gathered[Release], ...]
+
+    @property
+    def releases(self) -> tuple[Release, ...]:
+        return tuple(release for gathered in self.rounds for release in gathered.values.values())
+
+
+def coverage(hop: Hop, parts: Federation, offered: Gathered[Offers], collected: Collected) -> tuple[NodeOutcome, ...]:
+    """One outcome of every hospital of the federation, in order of its id; the first thing that went wrong counts."""
+    described = {one.node for one in parts.catalogue().collections()}
+    rounds = [offered.outcomes, *(gathered.outcomes for gathered in collected.rounds)]
+
+    def outcome(node: NodeId) -> NodeOutcome:
+        if node in hop.candidates and node not in described:
+            return NodeOutcome(node=node, status=NodeStatus.FAILED, code="no_description")
+        steps = [step[node] for step in rounds if node in step]
+        if not steps:
+            return NodeOutcome(node=node, status=NodeStatus.NOT_SELECTED)
+        elapsed_ms = sum(step.elapsed_ms for step in steps)
+        wrong = next((step for step in steps if step.status is not NodeStatus.ANSWERED), None)
+        if wrong is not None:
+            return wrong.model_copy(update={"elapsed_ms": elapsed_ms})
+        made = offered.values[node]
+        awaiting = made.awaiting_release and not made.offers
+        status = NodeStatus.AWAITING_RELEASE if awaiting else NodeStatus.ANSWERED
+        return NodeOutcome(node=node, status=status, elapsed_ms=elapsed_ms)
+
+    return tuple(outcome(node) for node in sorted(parts.nodes))

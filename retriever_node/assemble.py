@@ -1,0 +1,172 @@
+"""A node from its home folder: `node.toml`, its keys, its passages, its memory."""
+
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from fedrag.core.collection import CollectionDescription
+from fedrag.core.config import PluginConfig, load_toml, write_toml
+from fedrag.core.errors import ConfigError
+from fedrag.core.protocols import Encoder
+from fedrag.encoders import ENCODERS
+from fedrag.http.serving import is_loopback
+from fedrag.http.signing import Signer
+from retriever_node.collection import Collection
+from retriever_node.config import CollectionConfig, NodeConfig, ServeConfig
+from retriever_node.description import describe_collection
+from retriever_node.gate import Gate
+from retriever_node.handles import HandleSealer
+from retriever_node.indexes import INDEXES
+from retriever_node.node import RetrieverNode, ServedCollection
+from retriever_node.release import DEFAULT_POLICY, RELEASE_POLICIES
+from retriever_node.state import NodeState
+from retriever_node.store import PassageStore
+
+_SEAL_KEY_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHome:
+    """Where one node keeps everything it has."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "node.toml"
+
+    @property
+    def signing_key(self) -> Path:
+        return self.folder / "node.key"
+
+    @property
+    def sealing_key(self) -> Path:
+        return self.folder / "handles.key"
+
+    @property
+    def passages(self) -> Path:
+        return self.folder / "passages.sqlite"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state.sqlite"
+
+
+def create_node(home: NodeHome, config: NodeConfig) -> Signer:
+    """Write a new node's configuration and make its keys, here, readable by their owner only.
+
+    Raises ConfigError(node_exists): a node is made once.
+    """
+    if home.config.exists() or home.signing_key.exists():
+        raise ConfigError(f"{home.folder} already holds a node", code="node_exists")
+    home.folder.mkdir(parents=True, exist_ok=True)
+    signer = Signer.generate()
+    signer.save(home.signing_key)
+    descriptor = os.open(home.sealing_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_bytes(_SEAL_KEY_BYTES))
+    write_toml(home.config, config)
+    return signer
+
+
+def open_config(home: NodeHome) -> NodeConfig:
+    return load_toml(home.config, NodeConfig)
+
+
+def open_encoder(config: NodeConfig) -> Encoder:
+    return ENCODERS.build(config.encoder.name, config.encoder.settings)
+
+
+def open_store(home: NodeHome, encoder: Encoder) -> PassageStore:
+    return PassageStore.open(home.passages, encoder.identity)
+
+
+def assemble(home: NodeHome) -> RetrieverNode:
+    """Everything a node needs to serve. Raises ConfigError for what its owner has to put right first."""
+    config = open_config(home)
+    encoder = open_encoder(config)
+    store = open_store(home, encoder)
+    state = NodeState(home.state)
+    return RetrieverNode(
+        id=config.node,
+        name=config.name,
+        signer=Signer.load(home.signing_key),
+        gate=Gate(
+            node=config.node,
+            coordinators={coordinator.id: coordinator.public_key for coordinator in config.coordinators},
+            issuers={issuer.name: issuer.public_key for issuer in config.issuers},
+            state=state,
+        ),
+        sealer=HandleSealer(home.sealing_key.read_bytes()),
+        state=state,
+        store=store,
+        quota=config.quota,
+        collections={
+            served.id: served for served in (_serve(config, one, store, encoder) for one in config.collections)
+        },
+        encoder=encoder,
+        clock=time.time,
+    )
+
+
+def require_safe_serving(serve: ServeConfig, config: NodeConfig) -> None:
+    """Off loopback a node starts only with TLS and a pinned coordinator. Raises ConfigError(unsafe_serving)."""
+    if is_loopback(serve.host):
+        return
+    if serve.tls_certificate is None or serve.tls_key is None:
+        raise ConfigError(f"{serve.host} is not loopback: set tls_certificate and tls_key", code="unsafe_serving")
+    if not config.coordinators:
+        raise ConfigError(f"{serve.host} is not loopback: pin a coordinator's public key", code="unsafe_serving")
+
+
+def _serve(config: NodeConfig, one: CollectionConfig, store: PassageStore, encoder: Encoder) -> ServedCollection:
+    chosen = one.policy or PluginConfig(name=DEFAULT_POLICY[one.release_class])
+    policy = RELEASE_POLICIES.build(chosen.name, chosen.settings)
+    if one.release_class not in policy.release_classes:
+        raise ConfigError(
+            f"collection {one.id}: policy {chosen.name!r} is not for class {one.release_class}", code="policy_class"
+        )
+    decided = json.dumps([one.release_class, chosen.model_dump(mode="json")], sort_keys=True)
+    collection = Collection.open(store, one.id, lambda: INDEXES.build(config.index.name, config.index.settings))
+    return ServedCollection(
+        collection=collection,
+        release_class=one.release_class,
+        policy=policy,
+        policy_version=_digest(decided),
+        description=_describer(config.node, one, collection, store, encoder),
+    )
+
+
+def _describer(
+    node: str, one: CollectionConfig, collection: Collection, store: PassageStore, encoder: Encoder
+) -> Callable[[], CollectionDescription]:
+    """Describes the collection as it is now; prototypes are made once per generation."""
+
+    @lru_cache(maxsize=1)
+    def at(generation: int) -> CollectionDescription:  # noqa: ARG001 - the key of the cache
+        unnumbered = describe_collection(
+            node=node,
+            collection=one.id,
+            version=1,
+            encoder=encoder.identity,
+            release_class=one.release_class,
+            vectors=store.vectors(one.id)[1],
+            described_at=datetime.now(UTC),
+            text=one.text,
+        )
+        content = unnumbered.model_dump_json(exclude={"version", "described_at", "signature"})
+        return unnumbered.model_copy(update={"version": store.description_version(one.id, _digest(content))})
+
+    return lambda: at(collection.generation)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

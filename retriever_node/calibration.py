@@ -1,0 +1,188 @@
+"""Calibration: from a similarity to the probability that the passage is relevant."""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from fedrag.core.protocols import Encoder
+from fedrag.core.wire import FloatMatrix
+from retriever_node.documents import Passage
+from retriever_node.passages import ALL_FIELDS, Field, embedding_text, sentence_borders
+
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """P(relevant | similarity s) = 1 / (1 + exp(-(slope · s + intercept))), slope ≥ 0: more similar is never less
+    probable."""
+
+    slope: float
+    intercept: float
+
+    def probability(self, similarity: float) -> float:
+        logit = self.slope * similarity + self.intercept
+        return 1 / (1 + math.exp(-logit)) if logit >= 0 else math.exp(logit) / (1 + math.exp(logit))
+
+
+DEFAULT: Final = Calibration(slope=12.0, intercept=-6.0)
+"""Used where there is too little to fit from, and what a fit is drawn towards: even odds at a cosine of 0.5. A guess
+that suits common sentence encoders, not a measurement."""
+
+_PRIOR_SD: Final = (12.0, 6.0)
+"""How far a fit may stray from DEFAULT (slope, intercept) before the ridge term costs half a nat each."""
+
+_MINIMUM_QUESTIONS: Final = 20
+_SAME_PASSAGE: Final = 0.98
+_STEPS: Final = 100
+
+PassageLookup = Callable[[Sequence[int]], tuple[Passage, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPairs:
+    """Similarities of candidate passages to pseudo-questions, and whether each is the passage asked for.
+    `questions` is how many pseudo-questions they come from."""
+
+    similarities: Doubles
+    relevant: npt.NDArray[np.bool_]
+    questions: int
+
+
+def fit_logistic(similarities: Doubles, relevant: npt.NDArray[np.bool_]) -> Calibration:
+    """Logistic regression (Platt scaling) with a Gaussian prior around DEFAULT, by Newton's method.
+
+    Minimises Σ log-loss + ½ Σ ((θ − θ₀) / σ)² over θ = (slope, intercept). The prior makes it strictly convex, so the
+    step-halving below always ends at the one minimum, also for separable or one-sided labels. A negative slope is
+    refused: it is set to 0 and the intercept fitted alone.
+    """
+    theta = _newton(np.stack([similarities, np.ones_like(similarities)], axis=1), relevant, free=(True, True))
+    if theta[0] < 0:
+        theta = _newton(np.stack([similarities, np.ones_like(similarities)], axis=1), relevant, free=(False, True))
+    return Calibration(slope=float(theta[0]), intercept=float(theta[1]))
+
+
+def _newton(design: Doubles, relevant: npt.NDArray[np.bool_], free: tuple[bool, bool]) -> Doubles:
+    labels, mask = relevant.astype(np.float64), np.array(free)
+    prior = np.where(mask, (DEFAULT.slope, DEFAULT.intercept), 0.0)
+    precision = 1 / np.square(np.array(_PRIOR_SD))
+
+    def loss(theta: Doubles) -> float:
+        logits = design @ theta
+        return float(np.sum(np.logaddexp(0, logits) - labels * logits) + np.sum(precision * (theta - prior) ** 2) / 2)
+
+    theta = prior
+    for _ in range(_STEPS):
+        logits = design @ theta
+        probability = np.exp(-np.logaddexp(0, -logits))
+        gradient = (design.T @ (probability - labels) + precision * (theta - prior)) * mask
+        curvature = (design * (probability * (1 - probability))[:, None]).T @ design + np.diag(precision)
+        curvature = np.where(np.outer(mask, mask), curvature, np.eye(2))
+        step = np.linalg.solve(curvature, gradient)
+        length = 1.0
+        while loss(theta - length * step) > loss(theta) and length > 1e-6:
+            length /= 2
+        theta = theta - length * step
+        if np.abs(step).max() < 1e-9:
+            break
+    return theta
+
+
+def fit(
+    ids: npt.NDArray[np.int64],
+    documents: npt.NDArray[np.int64],
+    vectors: FloatMatrix,
+    lookup: PassageLookup,
+    encoder: Encoder,
+    fields: Sequence[Field] = ALL_FIELDS,
+    *,
+    samples: int = 200,
+    candidates: int = 10,
+) -> Calibration:
+    """The calibration of one collection, from questions the node makes of its own passages; DEFAULT below 20 of them.
+
+    Args:
+        ids: passage ids, (n,).
+        documents: an integer per passage, equal for passages of one document, (n,).
+        vectors: what is indexed, (n, dimension).
+        lookup: passage ids to passages.
+        fields: what was embedded.
+        samples: at most this many passages are asked about, chosen by a hash of their id.
+        candidates: length of the candidate list a search returns.
+
+    See `labelled_pairs` for how, and for what is assumed.
+    """
+    pairs = labelled_pairs(ids, documents, vectors, lookup, encoder, fields, samples=samples, candidates=candidates)
+    return fit_logistic(pairs.similarities, pairs.relevant) if pairs.questions >= _MINIMUM_QUESTIONS else DEFAULT
+
+
+def labelled_pairs(
+    ids: npt.NDArray[np.int64],
+    documents: npt.NDArray[np.int64],
+    vectors: FloatMatrix,
+    lookup: PassageLookup,
+    encoder: Encoder,
+    fields: Sequence[Field] = ALL_FIELDS,
+    *,
+    samples: int = 200,
+    candidates: int = 10,
+) -> LabelledPairs:
+    """Pseudo-questions and the top of their result lists.
+
+    A passage is asked for with one of its own sentences, and competes without that sentence; a passage of one sentence
+    is asked for with its title line, and competes without it. Its rivals are the passages of other documents. The best
+    `candidates` of them all are the labelled pairs: the one asked for is relevant where it made the list, the others
+    are not, so the class prior is that of a real result list.
+
+    Assumed: a clinician's question is about as near to its passage as a sentence is to the rest of its passage; what
+    other documents say is not an answer (near-identical passages, cosine from 0.98, are left out); questions on topics
+    the collection does not hold look like the low end of the same curve.
+    """
+    rows = np.array(sorted(range(len(ids)), key=lambda row: _hash(int(ids[row])))[:samples], dtype=np.int64)
+    by_id = {passage.passage_id: passage for passage in lookup([int(ids[row]) for row in rows])}
+    asked: list[tuple[int, str, str]] = []
+    for row in rows:
+        passage = by_id.get(int(ids[row]))
+        if passage and (pseudo := _pseudo_question(passage, encoder, fields)):
+            asked.append((int(row), *pseudo))
+    if not asked:
+        return LabelledPairs(np.empty(0), np.empty(0, dtype=np.bool_), 0)
+    queries = encoder.encode_queries([question for _, question, _ in asked])
+    honest = encoder.encode_passages([rest for _, _, rest in asked])
+    similarities: list[Doubles] = []
+    relevant: list[npt.NDArray[np.bool_]] = []
+    for (row, _, _), query, own in zip(asked, queries, honest, strict=True):
+        rival = (documents != documents[row]) & (vectors @ vectors[row] < _SAME_PASSAGE)
+        scores = np.append((vectors[rival] @ query).astype(np.float64), float(own @ query))
+        top = np.argsort(-scores, kind="stable")[:candidates]
+        similarities.append(scores[top])
+        relevant.append(top == len(scores) - 1)
+    return LabelledPairs(np.concatenate(similarities), np.concatenate(relevant), len(asked))
+
+
+def _hash(passage_id: int) -> bytes:
+    return hashlib.blake2b(passage_id.to_bytes(8, "little"), digest_size=8).digest()
+
+
+def _pseudo_question(passage: Passage, encoder: Encoder, fields: Sequence[Field]) -> tuple[str, str] | None:
+    """A question, and the passage as it would be embedded without it. None where the passage is all question."""
+    borders = sentence_borders(passage.text)
+    sentences = [(start, end) for start, end in pairwise(borders) if len(passage.text[start:end].split()) >= 4]
+    if not sentences:
+        return None
+    start, end = sentences[_hash(passage.passage_id)[0] % len(sentences)]
+    question = passage.text[start:end].strip()
+    if "text" not in fields:
+        return question, embedding_text(passage, encoder, fields)
+    rest = f"{passage.text[:start]}{passage.text[end:]}".strip()
+    if rest:
+        line = embedding_text(passage, encoder, [field for field in fields if field != "text"])
+        return question, f"{line}\n{rest}" if line else rest
+    title = ". ".join(part for part in (passage.title, passage.section) if part)
+    return (title, passage.text) if title else None

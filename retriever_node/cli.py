@@ -1,0 +1,214 @@
+"""`fedrag-node`: one hospital's command line."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from pydantic import ValidationError
+
+from fedrag import terminal
+from fedrag.core.config import PluginConfig
+from fedrag.core.errors import InputError
+from fedrag.core.plugins import describe as describe_error
+from fedrag.core.wire import ReleaseClass
+from fedrag.http.serving import address_of, listen
+from fedrag.http.serving import serve as serve_app
+from retriever_node import audit
+from retriever_node.assemble import (
+    NodeHome,
+    assemble,
+    create_node,
+    open_config,
+    open_encoder,
+    open_store,
+    require_safe_serving,
+)
+from retriever_node.collection import calibrate
+from retriever_node.config import CollectionConfig, CoordinatorConfig, IssuerConfig, NodeConfig
+from retriever_node.ingest import IngestReport
+from retriever_node.ingest import ingest as ingest_folder
+from retriever_node.state import NodeState
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Run one hospital's node: your documents stay here; text leaves only as your policy allows.\n\n"
+    "A first node in three steps: fedrag-node init, fedrag-node ingest, fedrag-node serve.",
+)
+Home = Annotated[Path, typer.Option("--home", envvar="FEDRAG_NODE_HOME", help="The node's own folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+_CLASSES: Final = ", ".join(ReleaseClass)
+
+
+def main() -> None:
+    terminal.run(app)
+
+
+@app.command()
+def init(
+    home: Home,
+    node: Annotated[str, typer.Option("--id", help="The node's id in the federation: lower case, digits, - . _")],
+    folder: Annotated[
+        list[str], typer.Option(help=f"PATH=CLASS, once per folder; class is one of {_CLASSES}.", metavar="PATH=CLASS")
+    ],
+    name: Annotated[str, typer.Option(help="The hospital's name, shown beside its passages.")] = "",
+    coordinator: Annotated[list[str], typer.Option(help="ID=PUBLIC_KEY of a coordinator to answer.")] = [],  # noqa: B006
+    issuer: Annotated[list[str], typer.Option(help="NAME=PUBLIC_KEY of an issuer of asker tokens.")] = [],  # noqa: B006
+    encoder: Annotated[str, typer.Option(help="The encoder plug-in.")] = "minilm",
+    index: Annotated[str, typer.Option(help="The vector index plug-in.")] = "faiss_hnsw",
+) -> None:
+    """Create a node: its keys, and a node.toml with one collection per folder.
+
+    You choose a class for every folder. `public`: published literature, anyone may read it. `protocol`: your own
+    guidance, only to models inside the federation. `patient`: made from records; denied until you write a rule.
+    """
+    try:
+        config = NodeConfig(
+            node=node,
+            name=name or node,
+            encoder=PluginConfig(name=encoder),
+            index=PluginConfig(name=index),
+            collections=tuple(_collection(entry) for entry in folder),
+            coordinators=tuple(CoordinatorConfig(id=i, public_key=k) for i, k in map(_pair, coordinator)),
+            issuers=tuple(IssuerConfig(name=i, public_key=k) for i, k in map(_pair, issuer)),
+        )
+    except ValidationError as error:
+        raise InputError(describe_error(error), code="bad_option") from None
+    signer = create_node(NodeHome(home), config)
+    terminal.out.print(f"node {node} made in {home}\npublic key {signer.public_key}", markup=False)
+    terminal.out.print(f"next: fedrag-node ingest --home {home}", markup=False)
+
+
+@app.command()
+def ingest(home: Home, as_json: AsJson = False) -> None:
+    """Read every folder, encode what is new or changed, forget what is gone. Safe to stop and to repeat."""
+    place = NodeHome(home)
+    config = open_config(place)
+    encoder = open_encoder(config)
+    store = open_store(place, encoder)
+    reports: dict[str, IngestReport] = {}
+    for collection in config.collections:
+        with terminal.progress(f"{config.node}/{collection.id}") as tick:
+            reports[collection.id] = ingest_folder(
+                collection.folder, collection.id, store, encoder, collection.ingest, tick
+            )
+            if reports[collection.id].passages or reports[collection.id].deleted:
+                calibrate(store, collection.id, encoder, collection.ingest.embed)
+    unreadable = sum(len(report.unreadable) for report in reports.values())
+    if as_json:
+        terminal.print_json({name: asdict(report) for name, report in reports.items()})
+    else:
+        for name, report in reports.items():
+            terminal.out.print(
+                f"{name}: {report.passages} passages; documents +{report.added} ~{report.changed} "
+                f"={report.unchanged} -{report.deleted}; unreadable {len(report.unreadable)}",
+                markup=False,
+            )
+            for bad in report.unreadable:
+                terminal.out.print(f"  {bad.path}: {bad.code}: {bad.reason}", markup=False)
+    if unreadable:
+        raise typer.Exit(9)
+
+
+@app.command()
+def serve(
+    home: Home,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; off loopback needs TLS.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+) -> None:
+    """Answer the pinned coordinators until stopped. Prints one JSON line when ready."""
+    from retriever_node.service import create_app
+
+    place = NodeHome(home)
+    config = open_config(place)
+    wanted = {"host": host, "port": port}
+    settings = config.serve.model_copy(update={key: value for key, value in wanted.items() if value is not None})
+    require_safe_serving(settings, config)
+    terminal.configure_logging()
+    listening = listen(settings.host, settings.port)
+    node = assemble(place)
+    ready = {
+        "node": node.id,
+        "url": address_of(listening, tls=settings.tls_certificate is not None),
+        "public_key": node.signer.public_key,
+    }
+    serve_app(
+        create_app(node),
+        listening,
+        certificate=settings.tls_certificate,
+        key=settings.tls_key,
+        client_ca=settings.tls_client_ca,
+        ready=lambda: terminal.print_line(ready),
+    )
+
+
+@app.command()
+def search(
+    home: Home,
+    text: Annotated[str, typer.Argument(help="What to look for.")],
+    k: Annotated[int, typer.Option(min=1, max=100, help="How many passages.")] = 5,
+) -> None:
+    """Search your own passages, on this machine, whatever the policy: for the owner's eyes only."""
+    node = assemble(NodeHome(home))
+    query = node.encoder.encode_queries([text])[0]
+    hits = [(hit, served) for served in node.collections.values() for hit in served.collection.search(query, k)]
+    hits.sort(key=lambda pair: -pair[0].similarity)
+    passages = {passage.passage_id: passage for passage in node.store.passages([hit.passage_id for hit, _ in hits[:k]])}
+    for hit, served in hits[:k]:
+        passage = passages[hit.passage_id]
+        terminal.out.print(
+            f"{hit.similarity:.3f}  P(relevant) {hit.probability:.2f}  "
+            f"{served.id}/{passage.document_name} § {passage.section}",
+            markup=False,
+        )
+        terminal.out.print(f"       {passage.text[:200]}", markup=False, style="dim")
+
+
+@app.command()
+def describe(home: Home) -> None:
+    """Print exactly what routers are told about this node."""
+    terminal.print_json(assemble(NodeHome(home)).describe())
+
+
+@app.command()
+def check(home: Home) -> None:
+    """Check configuration, keys, passages and the audit chain; exit code 6 when something is damaged."""
+    place = NodeHome(home)
+    config = open_config(place)
+    problems = list(open_store(place, open_encoder(config)).check())
+    node = assemble(place)
+    with node.state.transaction() as connection:
+        entries = sum(1 for _ in audit.lines(connection))
+    for found in problems:
+        terminal.out.print(f"damaged: {found}", markup=False)
+    terminal.out.print(f"{config.node}: {len(problems)} problems; audit chain of {entries} lines intact", markup=False)
+    if problems:
+        raise typer.Exit(6)
+
+
+@app.command("audit")
+def print_audit(home: Home) -> None:
+    """Print the audit log as JSON lines, oldest first, checking its chain."""
+    place = NodeHome(home)
+    open_config(place)
+    with NodeState(place.state).transaction() as connection:
+        for line in audit.lines(connection):
+            typer.echo(line)
+
+
+def _collection(entry: str) -> CollectionConfig:
+    path, separator, chosen = entry.rpartition("=")
+    if not separator or chosen not in tuple(ReleaseClass):
+        raise InputError(f"choose a class for {entry}: PATH=CLASS with one of {_CLASSES}", code="class_not_chosen")
+    folder = Path(path).resolve()
+    if not folder.is_dir():
+        raise InputError(f"folder {folder} does not exist", code="missing_folder")
+    return CollectionConfig(id=folder.name.lower().replace(" ", "-"), folder=folder, release_class=ReleaseClass(chosen))
+
+
+def _pair(entry: str) -> tuple[str, str]:
+    left, separator, right = entry.partition("=")
+    if not separator:
+        raise InputError("--coordinator and --issuer take NAME=PUBLIC_KEY", code="bad_option")
+    return left, right

@@ -1,0 +1,75 @@
+"""`node.toml`: what a hospital decides about its node."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from fedrag.core.config import Config, PluginConfig
+from fedrag.core.wire import Base64, Name, NodeId, ReleaseClass
+from retriever_node.ingest import IngestSettings
+
+
+class CollectionConfig(Config):
+    """One folder of documents. `policy` defaults to the cautious one for its class: `patient` is denied."""
+
+    id: NodeId
+    folder: Path
+    release_class: ReleaseClass
+    policy: PluginConfig | None = None
+    text: str = ""
+    """What the owner tells a router about it, where it has too few passages for prototypes."""
+    ingest: IngestSettings = IngestSettings()
+
+
+class IssuerConfig(Config):
+    """An organisation whose asker tokens this node believes."""
+
+    name: Name
+    public_key: Base64
+
+
+class CoordinatorConfig(Config):
+    """A coordinator this node answers to, known by its pinned key."""
+
+    id: NodeId
+    public_key: Base64
+
+
+class QuotaConfig(Config):
+    """How much text may leave. Askers without a token share their coordinator's quota."""
+
+    passages_per_request: Annotated[int, Field(ge=1, le=50)] = 20
+    passages_per_asker_per_day: Annotated[int, Field(ge=1)] = 2_000
+    passages_per_coordinator_per_day: Annotated[int, Field(ge=1)] = 20_000
+
+
+class ServeConfig(Config):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8801
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+
+
+class NodeConfig(Config):
+    node: NodeId
+    name: Name
+    encoder: PluginConfig = PluginConfig(name="minilm")
+    index: PluginConfig = PluginConfig(name="faiss_hnsw")
+    collections: tuple[CollectionConfig, ...] = ()
+    coordinators: tuple[CoordinatorConfig, ...] = ()
+    issuers: tuple[IssuerConfig, ...] = ()
+    quota: QuotaConfig = QuotaConfig()
+    serve: ServeConfig = ServeConfig()
+
+    @model_validator(mode="after")
+    def _unique(self) -> "NodeConfig":
+        for what, ids in (
+            ("collections", [collection.id for collection in self.collections]),
+            ("coordinators", [coordinator.id for coordinator in self.coordinators]),
+            ("issuers", [issuer.name for issuer in self.issuers]),
+        ):
+            if len(set(ids)) != len(ids):
+                raise ValueError(f"{what} with the same id")
+        return self

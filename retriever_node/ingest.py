@@ -1,0 +1,184 @@
+"""Ingest: what changed in a folder becomes passages and vectors in the store, and what is gone from it goes."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import numpy as np
+from pydantic import Field as Limits
+from pydantic import ValidationError
+
+from fedrag.core.config import Config
+from fedrag.core.errors import ConfigError
+from fedrag.core.plugins import describe
+from fedrag.core.protocols import Encoder
+from fedrag.core.wire import FloatMatrix
+from retriever_node.calibration import fit
+from retriever_node.documents import Document, PassageDraft, Unreadable
+from retriever_node.passages import ALL_FIELDS, Field, embedding_text, split
+from retriever_node.readers import read_folder
+from retriever_node.store import PassageStore, StoredDocument
+
+BATCH: Final = 64
+_RECIPE: Final = "passages 1"
+"""Change it when `passages.split` or `passages.embedding_text` change what they make: everything is embedded anew."""
+
+_GONE: Final = frozenset({"empty", "duplicate_id"})
+"""Of a file that is read: these say that there is nothing there, the other codes that it is not known what is."""
+
+Progress = Callable[[int, int], None]
+
+
+class IngestSettings(Config):
+    """How a collection's folder is read: its `reader` table.
+
+    `embed` names the fields whose words are encoded; the text is stored and released whichever they are. A table named
+    as a reader holds that format's own settings, for example the field names of `jsonl`.
+    """
+
+    embed: Annotated[tuple[Field, ...], Limits(min_length=1)] = ALL_FIELDS
+    readers: dict[str, dict[str, object]] = Limits(default_factory=dict)
+
+
+def ingest_settings(reader: Mapping[str, object]) -> IngestSettings:
+    """Raises ConfigError (`bad_setting`)."""
+    table = {name: value for name, value in reader.items() if name in IngestSettings.model_fields.keys() - {"readers"}}
+    try:
+        return IngestSettings(**table, readers={name: value for name, value in reader.items() if name not in table})
+    except ValidationError as error:
+        raise ConfigError(f"reader settings: {describe(error)}", code="bad_setting") from None
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """Numbers of documents; `passages` written; `unreadable` is everything in the folder that became no document."""
+
+    added: int
+    changed: int
+    unchanged: int
+    deleted: int
+    passages: int
+    unreadable: tuple[Unreadable, ...]
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What has to be done: fingerprints of documents to embed, by id; ids to forget."""
+
+    embed: dict[str, str]
+    forget: tuple[str, ...]
+    unchanged: int
+    unreadable: tuple[Unreadable, ...]
+
+
+def ingest(
+    folder: Path,
+    collection: str,
+    store: PassageStore,
+    encoder: Encoder,
+    *,
+    reader: Mapping[str, object] | None = None,
+    progress: Progress | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> IngestReport:
+    """Brings a collection up to date with its folder.
+
+    The folder is read twice, to compare and to embed, so that only the documents in hand are in memory. Each document
+    is one transaction: killed half-way, the next run does what is left. `progress(done, total)` counts documents to
+    embed. A collection that has changed is calibrated anew.
+
+    Raises InputError (`missing_folder`), ConfigError (`bad_setting`, `unknown_plugin`).
+    """
+    settings = ingest_settings(reader or {})
+    began = clock()
+    stored = store.documents(collection)
+    plan = _plan(read_folder(folder, collection, settings.readers), stored, settings.embed)
+    for document_id in plan.forget:
+        store.forget(collection, document_id)
+    done = passages = added = 0
+    again = (item for item in read_folder(folder, collection, settings.readers) if isinstance(item, Document))
+    wanted = (document for document in again if document.document_id in plan.embed)
+    for document, drafts, vectors in embedded(wanted, encoder, settings.embed):
+        store.put(document, drafts, vectors, ingested_sha256=_fingerprint(document, settings.embed))
+        done += 1
+        passages += len(drafts)
+        added += document.document_id not in stored
+        if progress:
+            progress(done, len(plan.embed))
+    store.checkpoint()
+    calibrate(collection, store, encoder, settings.embed)
+    return IngestReport(
+        added=added,
+        changed=done - added,
+        unchanged=plan.unchanged,
+        deleted=len(plan.forget),
+        passages=passages,
+        unreadable=plan.unreadable,
+        elapsed_s=clock() - began,
+    )
+
+
+def calibrate(collection: str, store: PassageStore, encoder: Encoder, fields: Sequence[Field]) -> None:
+    """Fits the calibration to what is stored now, unless that was done."""
+    fitted = store.calibration(collection)
+    if fitted is None or fitted[0] != store.generation(collection):
+        stored = store.stored_vectors(collection)
+        calibration = fit(stored.ids, stored.documents, stored.vectors, store.passages, encoder, fields)
+        store.put_calibration(collection, stored.generation, calibration)
+
+
+def _plan(items: Iterator[Document | Unreadable], stored: dict[str, StoredDocument], fields: Sequence[Field]) -> Plan:
+    """A document that is gone is forgotten, unless its file holds something that cannot be read now: then it may still
+    be there, and is kept until the file can be read."""
+    current: dict[str, str] = {}
+    unreadable: list[Unreadable] = []
+    for item in items:
+        if isinstance(item, Document):
+            current[item.document_id] = _fingerprint(item, fields)
+        else:
+            unreadable.append(item)
+    doubtful = {item.path for item in unreadable if item.code not in _GONE}
+    forget = tuple(sorted(name for name, was in stored.items() if name not in current and was.source not in doubtful))
+    embed = {
+        name: fingerprint
+        for name, fingerprint in current.items()
+        if name not in stored or stored[name].ingested_sha256 != fingerprint
+    }
+    kept = sum(name not in current for name in stored) - len(forget)
+    return Plan(embed, forget, len(current) - len(embed) + kept, tuple(unreadable))
+
+
+def embedded(
+    documents: Iterator[Document], encoder: Encoder, fields: Sequence[Field]
+) -> Iterator[tuple[Document, tuple[PassageDraft, ...], FloatMatrix]]:
+    """Documents with their passages and vectors, in order; batches are filled across documents."""
+    waiting: list[tuple[Document, tuple[PassageDraft, ...]]] = []
+    texts: list[str] = []
+    for document in documents:
+        drafts = split(document, encoder, fields)
+        waiting.append((document, drafts))
+        texts.extend(embedding_text(draft, encoder, fields) for draft in drafts)
+        if len(texts) >= BATCH:
+            yield from _encoded(waiting, texts, encoder)
+            waiting, texts = [], []
+    yield from _encoded(waiting, texts, encoder)
+
+
+def _encoded(
+    waiting: Sequence[tuple[Document, tuple[PassageDraft, ...]]], texts: Sequence[str], encoder: Encoder
+) -> Iterator[tuple[Document, tuple[PassageDraft, ...], FloatMatrix]]:
+    batches = [encoder.encode_passages(texts[first : first + BATCH]) for first in range(0, len(texts), BATCH)]
+    vectors = np.concatenate(batches) if batches else np.empty((0, encoder.identity.dimension), dtype=np.float32)
+    first = 0
+    for document, drafts in waiting:
+        yield document, drafts, vectors[first : first + len(drafts)]
+        first += len(drafts)
+
+
+def _fingerprint(document: Document, fields: Sequence[Field]) -> str:
+    recipe = f"{_RECIPE}\n{' '.join(sorted(fields))}\n{document.source}\n{document.content_sha256}"
+    return hashlib.sha256(recipe.encode()).hexdigest()

@@ -1,0 +1,233 @@
+"""One hospital's half of a question, in two steps: offers without text, then the text of what won elsewhere.
+
+    offers    identify → search → calibrate → admit by policy → seal → audit
+    release   identify → open handles → allow by policy → charge the ledger → audit → sign the receipt
+
+Each step that can deny runs before anything is returned, so an error anywhere is a denial.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from fedrag.core.collection import CollectionDescription, NodeDescription
+from fedrag.core.errors import Refused
+from fedrag.core.exchange import (
+    Offer,
+    OfferRequest,
+    Offers,
+    Receipt,
+    Release,
+    ReleasedPassage,
+    ReleaseRequest,
+    Similarity,
+)
+from fedrag.core.protocols import Encoder
+from fedrag.core.sketch import sketch_of
+from fedrag.core.wire import FloatVector, Name, NodeId, ReleaseClass, decode_vector
+from fedrag.http.signing import Signer, signed_bytes
+from retriever_node import audit, ledger
+from retriever_node.collection import Collection, Hit
+from retriever_node.config import QuotaConfig
+from retriever_node.documents import Passage
+from retriever_node.gate import Gate
+from retriever_node.handles import HandleSealer, Recipient, SealedPassage
+from retriever_node.release import NodeAsker, ReleasePolicy
+from retriever_node.state import NodeState
+from retriever_node.store import PassageStore
+
+HANDLE_LIFETIME_S: Final = 600
+
+
+@dataclass(frozen=True, slots=True)
+class ServedCollection:
+    """A collection, and what its owner lets out of it. `policy_version` changes whenever the owner decides anew."""
+
+    collection: Collection
+    release_class: ReleaseClass
+    policy: ReleasePolicy
+    policy_version: str
+    description: Callable[[], CollectionDescription]
+
+    @property
+    def id(self) -> NodeId:
+        return self.collection.id
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieverNode:
+    id: NodeId
+    name: Name
+    signer: Signer
+    gate: Gate
+    sealer: HandleSealer
+    state: NodeState
+    store: PassageStore
+    quota: QuotaConfig
+    collections: Mapping[NodeId, ServedCollection]
+    encoder: Encoder
+    clock: Callable[[], float]
+
+    def describe(self) -> NodeDescription:
+        """Denied collections are not mentioned to anyone."""
+        described = (served.description() for served in self.collections.values() if served.policy.describes)
+        return NodeDescription(
+            node=self.id,
+            name=self.name,
+            public_key=self.signer.public_key,
+            collections=tuple(
+                unsigned.model_copy(update={"signature": self.signer.sign("description", signed_bytes(unsigned))})
+                for unsigned in described
+            ),
+        )
+
+    def offers(self, request: OfferRequest) -> Offers:
+        """Raises IdentityError or Refused, for reasons that do not depend on content."""
+        asker = self._identify(request)
+        recipient = _recipient(asker, request)
+        hits = self._search(asker, request)
+        passages = {passage.passage_id: passage for passage in self.store.passages([hit.passage_id for _, hit in hits])}
+        offers = tuple(
+            self._offer(rank, served, hit, passages[hit.passage_id], recipient)
+            for rank, (served, hit) in enumerate(hits, start=1)
+            if hit.passage_id in passages
+        )
+        with self.state.transaction() as connection:
+            audit.append(connection, self._event("offers", request.request_id, recipient))
+        return Offers(node=self.id, request_id=request.request_id, offers=offers)
+
+    def release(self, request: ReleaseRequest) -> Release:
+        """Raises IdentityError, Refused or QuotaExceeded; then nothing of the request was released or charged."""
+        asker = self._identify(request)
+        recipient = _recipient(asker, request)
+        opened = self._open(request, recipient)
+        for sealed in opened.values():
+            policy = self.collections[sealed.collection].policy
+            if not policy.admits(asker) or not policy.allows(request.processor):
+                raise Refused("not released to this asker or this processor", code="not_allowed")
+        found = {
+            passage.passage_id: passage for passage in self.store.passages([p.passage_id for p in opened.values()])
+        }
+        released = tuple(
+            ReleasedPassage(
+                handle=handle,
+                text=found[sealed.passage_id].text,
+                citation=found[sealed.passage_id].citation(),
+                release_class=self.collections[sealed.collection].release_class,
+            )
+            for handle, sealed in opened.items()
+            if sealed.passage_id in found
+        )
+        sizes = {passage.handle: len(passage.text.encode()) for passage in released}
+        event = self._event(
+            "release",
+            request.request_id,
+            recipient,
+            processor=f"{request.processor.model}@{request.processor.place}",
+            passages=tuple(opened[handle].passage_id for handle in sizes),
+            text_bytes=sum(sizes.values()),
+        )
+        with self.state.transaction() as connection:
+            ledger.charge(connection, recipient, sizes, self.quota, self.clock())
+            head = audit.append(connection, event)
+        return Release(
+            node=self.id,
+            request_id=request.request_id,
+            passages=released,
+            receipt=self._receipt(request.request_id, head),
+        )
+
+    def _identify(self, request: OfferRequest | ReleaseRequest) -> NodeAsker:
+        if request.node != self.id:
+            raise Refused("a request for another node", code="wrong_node")
+        return self.gate.identify(request.token, request.coordinator)
+
+    def _search(self, asker: NodeAsker, request: OfferRequest) -> Sequence[tuple[ServedCollection, Hit]]:
+        """The k nearest passages over the collections that exist for this asker; ties by collection and passage."""
+        query = self._query(request)
+        if query is None:
+            return ()
+        hits = [
+            (served, hit)
+            for served in self.collections.values()
+            if served.policy.admits(asker)
+            for hit in served.collection.search(query, request.k)
+        ]
+        hits.sort(key=lambda pair: (-pair[1].similarity, pair[0].id, pair[1].passage_id))
+        return hits[: request.k]
+
+    def _query(self, request: OfferRequest) -> FloatVector | None:
+        if request.vector is not None and request.comparable_with == self.encoder.identity.comparable_with:
+            return decode_vector(request.vector)
+        if request.text is not None:
+            vector: FloatVector = self.encoder.encode_queries([request.text])[0]
+            return vector
+        return None
+
+    def _offer(self, rank: int, served: ServedCollection, hit: Hit, passage: Passage, recipient: Recipient) -> Offer:
+        handle = self.sealer.seal(
+            SealedPassage(
+                collection=served.id,
+                passage_id=hit.passage_id,
+                generation=served.collection.generation,
+                policy=served.policy_version,
+                expires_at=int(self.clock()) + HANDLE_LIFETIME_S,
+            ),
+            recipient,
+        )
+        if served.release_class is ReleaseClass.PATIENT:
+            return Offer(handle=handle, rank=rank, probability=_bucket(hit.probability))
+        return Offer(
+            handle=handle,
+            rank=rank,
+            probability=hit.probability,
+            similarity=Similarity(value=hit.similarity, comparable_with=self.encoder.identity.comparable_with),
+            sketch=sketch_of(passage.text),
+        )
+
+    def _open(self, request: ReleaseRequest, recipient: Recipient) -> dict[str, SealedPassage]:
+        versions = {served.id: served.policy_version for served in self.collections.values()}
+        now_s = self.clock()
+        return {handle: self.sealer.open(handle, recipient, versions, now_s) for handle in request.handles}
+
+    def _event(
+        self,
+        kind: str,
+        request_id: str,
+        recipient: Recipient,
+        *,
+        processor: str = "",
+        passages: tuple[int, ...] = (),
+        text_bytes: int = 0,
+    ) -> audit.AuditEvent:
+        return audit.AuditEvent(
+            at=audit.timestamp(self.clock()),
+            kind=kind,
+            request_id=request_id,
+            asker=recipient.asker,
+            purpose=recipient.purpose,
+            coordinator=recipient.coordinator,
+            processor=processor,
+            passages=passages,
+            text_bytes=text_bytes,
+        )
+
+    def _receipt(self, request_id: str, head: str) -> Receipt:
+        unsigned = Receipt(
+            node=self.id,
+            request_id=request_id,
+            head=head,
+            released_at=datetime.fromtimestamp(self.clock(), UTC),
+            signature="",
+        )
+        return unsigned.model_copy(update={"signature": self.signer.sign("receipt", signed_bytes(unsigned))})
+
+
+def _recipient(asker: NodeAsker, request: OfferRequest | ReleaseRequest) -> Recipient:
+    return Recipient(asker.pseudonym, asker.purpose, request.coordinator, request.request_id)
+
+
+def _bucket(probability: float) -> float:
+    """One of four: what an offer of a `patient` collection may tell, the middle of its quarter."""
+    return min(int(probability * 4), 3) / 4 + 0.125

@@ -1,0 +1,24 @@
+"""Exact similarities of candidate rows, and their one order."""
+
+import numpy as np
+import numpy.typing as npt
+
+from fedrag.core.protocols import Neighbours
+from fedrag.core.wire import FloatMatrix
+
+
+def rescored(vectors: FloatMatrix, queries: FloatMatrix, candidates: npt.NDArray[np.int64], k: int) -> Neighbours:
+    """The best k of each query's candidates (queries, c), by exact cosine similarity; -1 means no candidate.
+
+    A similarity is the dot product summed in double precision and rounded to float32. It depends on the two vectors
+    alone, not on the rows around them, so equal passages tie exactly, in one index and between two.
+    """
+    chosen = np.full((len(queries), k), -1, dtype=np.int64)
+    similarities = np.full((len(queries), k), -np.inf, dtype=np.float32)
+    for number, (query, row) in enumerate(zip(queries.astype(np.float64), candidates, strict=True)):
+        positions = row[row >= 0]
+        scores = (vectors[positions] * query).sum(axis=1).astype(np.float32)
+        best = np.lexsort((positions, -scores))[:k]
+        chosen[number, : len(best)] = positions[best]
+        similarities[number, : len(best)] = scores[best]
+    return Neighbours(chosen, similarities)

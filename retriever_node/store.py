@@ -1,0 +1,436 @@
+"""The passage store: one SQLite file per node that is the truth about its documents, passages and vectors.
+
+Indexes are built from it and can always be thrown away. One document is one transaction, flushed to disk before `put`
+returns, so a node that is killed has every document either wholly or not at all.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from fedrag.core.collection import EncoderIdentity
+from fedrag.core.errors import ConfigError, IntegrityError, Unavailable
+from fedrag.core.wire import FloatMatrix
+from retriever_node.calibration import Calibration
+from retriever_node.documents import Document, Passage, PassageDraft
+
+FORMAT: Final = 1
+_APPLICATION_ID: Final = 0x66726167
+_BUSY_MS: Final = 30_000
+_AT_ONCE: Final = 500
+
+_SCHEMA: Final = """
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE collections (
+    collection TEXT PRIMARY KEY,
+    generation INTEGER NOT NULL DEFAULT 0,
+    description_version INTEGER NOT NULL DEFAULT 0,
+    description_sha256 TEXT NOT NULL DEFAULT '',
+    described_at TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE TABLE calibrations (
+    collection TEXT NOT NULL REFERENCES collections,
+    generation INTEGER NOT NULL,
+    slope REAL NOT NULL,
+    intercept REAL NOT NULL,
+    PRIMARY KEY (collection, generation)
+) STRICT;
+CREATE TABLE documents (
+    document INTEGER PRIMARY KEY AUTOINCREMENT,
+    collection TEXT NOT NULL REFERENCES collections,
+    document_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    title TEXT NOT NULL,
+    version TEXT NOT NULL,
+    effective_date TEXT,
+    source TEXT NOT NULL,
+    ingested_sha256 TEXT NOT NULL,
+    UNIQUE (collection, document_id)
+) STRICT;
+CREATE TABLE passages (
+    passage_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
+    section TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    "end" INTEGER NOT NULL,
+    text TEXT NOT NULL
+) STRICT;
+CREATE INDEX passages_of_document ON passages (document);
+CREATE TABLE vectors (
+    passage_id INTEGER PRIMARY KEY REFERENCES passages ON DELETE CASCADE,
+    vector BLOB NOT NULL
+) STRICT;
+"""
+
+_PASSAGES: Final = """
+SELECT passage_id, collection, document_id, name, title, section, version, effective_date, start, "end", text
+FROM passages JOIN documents USING (document)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVectors:
+    """All vectors of one collection at one generation, ordered by document id and offset whatever the order of
+    ingestion. `documents` is an integer per row, equal for passages of one document."""
+
+    generation: int
+    ids: npt.NDArray[np.int64]
+    documents: npt.NDArray[np.int64]
+    vectors: FloatMatrix
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """What was ingested under an id: a fingerprint of its content and of how it was cut and embedded, and its file."""
+
+    ingested_sha256: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    documents: int
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something `check` found wrong; `count` rows of it."""
+
+    code: str
+    count: int
+
+
+class PassageStore:
+    """Usable from several threads: one connection behind one lock, held for a single statement or transaction. Several
+    processes may open the same file (write-ahead log): readers never wait, a second writer waits up to 30 seconds.
+
+    Every method raises Unavailable (`store_unavailable`) when the file is locked or the disk is full, and
+    IntegrityError (`corrupt_store`) when it is damaged.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, encoder: EncoderIdentity) -> None:
+        self._connection = connection
+        self._lock = threading.RLock()
+        self.encoder = encoder
+
+    @classmethod
+    def open(cls, path: Path, encoder: EncoderIdentity) -> "PassageStore":
+        """Opens the store, or makes it, readable by its owner only.
+
+        Raises ConfigError: `other_encoder` when its vectors were made by an encoder that cannot be compared with this
+        one, `newer_format`, `store_unavailable`. Raises IntegrityError: `not_a_store`, `corrupt_store`.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.touch(mode=0o600)
+            connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        except (OSError, sqlite3.OperationalError):
+            raise ConfigError(f"{path} cannot be opened", code="store_unavailable") from None
+        store = cls(connection, encoder)
+        try:
+            store._prepare(path)
+        except BaseException:
+            connection.close()
+            raise
+        return store
+
+    def _prepare(self, path: Path) -> None:
+        """Looks before it touches: a file that is not ours stays as it is."""
+        with self._translated():
+            self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+            empty = self._recognise(path)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            self._connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
+        if empty:
+            with self._writing() as database:
+                if self._recognise(path):  # no other process was faster
+                    for statement in _SCHEMA.split(";\n"):
+                        database.execute(statement)
+                    database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                    database.execute(f"PRAGMA user_version = {FORMAT}")
+                    database.execute("INSERT INTO settings VALUES ('encoder', ?)", (self.encoder.model_dump_json(),))
+        self._require_encoder(path)
+
+    def _recognise(self, path: Path) -> bool:
+        """True for an empty file, False for a store of this format."""
+        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        (application,) = self._connection.execute("PRAGMA application_id").fetchone()
+        (written,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if not tables and not application:
+            return True
+        if application != _APPLICATION_ID:
+            raise IntegrityError(f"{path} is not a passage store", code="not_a_store")
+        if written > FORMAT:
+            raise ConfigError(f"{path} has format {written}; this version reads up to {FORMAT}", code="newer_format")
+        return False
+
+    def _require_encoder(self, path: Path) -> None:
+        rows = self._read("SELECT value FROM settings WHERE name = 'encoder'")
+        try:
+            made_with = EncoderIdentity.model_validate_json(rows[0][0] if rows else "")
+        except ValidationError:
+            raise IntegrityError(f"{path} does not say which encoder made it", code="corrupt_store") from None
+        if made_with.comparable_with != self.encoder.comparable_with:
+            raise ConfigError(
+                f"{path} was made with encoder {made_with.name} ({made_with.comparable_with}), not with "
+                f"{self.encoder.name} ({self.encoder.comparable_with}): use that one, or ingest into a new store",
+                code="other_encoder",
+            )
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def put(
+        self,
+        document: Document,
+        passages: Sequence[PassageDraft],
+        vectors: FloatMatrix,
+        *,
+        ingested_sha256: str | None = None,
+    ) -> None:
+        """Stores a document in place of any earlier one with its id; on disk when this returns.
+
+        Raises IntegrityError (`bad_vectors`) unless `vectors` is one finite row of the encoder's dimension per passage.
+        """
+        expected = (len(passages), self.encoder.dimension)
+        if vectors.shape != expected or not np.isfinite(vectors).all():
+            raise IntegrityError(f"vectors {vectors.shape} are not {expected} finite numbers", code="bad_vectors")
+        rows = np.ascontiguousarray(vectors, dtype="<f4")
+        effective = document.effective_date.isoformat() if document.effective_date else None
+        with self._writing() as database:
+            self._touch(database, document.collection)
+            database.execute(
+                "DELETE FROM documents WHERE collection = ? AND document_id = ?",
+                (document.collection, document.document_id),
+            )
+            key = database.execute(
+                "INSERT INTO documents (collection, document_id, name, title, version, effective_date, source,"
+                " ingested_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    document.collection,
+                    document.document_id,
+                    document.name,
+                    document.title,
+                    document.version,
+                    effective,
+                    document.source,
+                    ingested_sha256 or document.content_sha256,
+                ),
+            ).lastrowid
+            for passage, vector in zip(passages, rows, strict=True):
+                passage_id = database.execute(
+                    'INSERT INTO passages (document, section, start, "end", text) VALUES (?, ?, ?, ?, ?)',
+                    (key, passage.section, passage.start, passage.end, passage.text),
+                ).lastrowid
+                database.execute("INSERT INTO vectors VALUES (?, ?)", (passage_id, vector.tobytes()))
+
+    def forget(self, collection: str, document_id: str) -> bool:
+        """Deletes a document with its passages and vectors and overwrites their pages; False when there is none.
+        Call `checkpoint` to take them out of the write-ahead log as well."""
+        with self._writing() as database:
+            gone = database.execute(
+                "DELETE FROM documents WHERE collection = ? AND document_id = ?", (collection, document_id)
+            ).rowcount
+            if gone:
+                self._touch(database, collection)
+        return bool(gone)
+
+    def checkpoint(self) -> None:
+        """Moves the write-ahead log into the file and empties it, as far as no other process is reading."""
+        with self._translated():
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def collections(self) -> tuple[str, ...]:
+        return tuple(row[0] for row in self._read("SELECT collection FROM collections ORDER BY collection"))
+
+    def generation(self, collection: str) -> int:
+        """Grows with every document put or forgotten; 0 for a collection never written to."""
+        rows = self._read("SELECT generation FROM collections WHERE collection = ?", collection)
+        return int(rows[0][0]) if rows else 0
+
+    def counts(self, collection: str) -> Counts:
+        (row,) = self._read(
+            "SELECT count(DISTINCT document), count(passage_id) FROM documents LEFT JOIN passages USING (document)"
+            " WHERE collection = ?",
+            collection,
+        )
+        return Counts(documents=int(row[0]), passages=int(row[1]))
+
+    def documents(self, collection: str) -> dict[str, StoredDocument]:
+        """Document id → what was ingested."""
+        rows = self._read("SELECT document_id, ingested_sha256, source FROM documents WHERE collection = ?", collection)
+        return {row[0]: StoredDocument(row[1], row[2]) for row in rows}
+
+    def document_hashes(self, collection: str) -> dict[str, str]:
+        """Document id → fingerprint of what was ingested."""
+        return {name: stored.ingested_sha256 for name, stored in self.documents(collection).items()}
+
+    def passages(self, ids: Sequence[int]) -> tuple[Passage, ...]:
+        """In the order asked for. A passage that has been forgotten is not among them."""
+        found: dict[int, Passage] = {}
+        for first in range(0, len(ids), _AT_ONCE):
+            some = [int(passage_id) for passage_id in ids[first : first + _AT_ONCE]]
+            rows = self._read(_PASSAGES + f" WHERE passage_id IN ({','.join('?' * len(some))})", *some)
+            found.update((row[0], _passage(row)) for row in rows)
+        return tuple(found[int(passage_id)] for passage_id in ids if int(passage_id) in found)
+
+    def vectors(self, collection: str) -> tuple[npt.NDArray[np.int64], FloatMatrix]:
+        """Passage ids (n,) and vectors (n, dimension)."""
+        stored = self.stored_vectors(collection)
+        return stored.ids, stored.vectors
+
+    def stored_vectors(self, collection: str) -> StoredVectors:
+        """One consistent view, whatever other threads and processes write meanwhile."""
+        with self._transaction("DEFERRED") as database:
+            row = database.execute("SELECT generation FROM collections WHERE collection = ?", (collection,)).fetchone()
+            rows = database.execute(
+                "SELECT passage_id, document, vector FROM documents JOIN passages USING (document)"
+                " JOIN vectors USING (passage_id) WHERE collection = ? ORDER BY document_id, start, passage_id",
+                (collection,),
+            ).fetchall()
+        raw = b"".join(row[2] for row in rows)
+        if len(raw) != len(rows) * self.encoder.dimension * 4:
+            raise IntegrityError("stored vectors do not have the encoder's dimension", code="corrupt_store")
+        return StoredVectors(
+            generation=int(row[0]) if row else 0,
+            ids=np.array([row[0] for row in rows], dtype=np.int64),
+            documents=np.array([row[1] for row in rows], dtype=np.int64),
+            vectors=np.frombuffer(raw, dtype="<f4").reshape(len(rows), self.encoder.dimension),
+        )
+
+    def put_calibration(self, collection: str, generation: int, calibration: Calibration) -> None:
+        """Keeps the calibration fitted on this generation; older ones are dropped."""
+        with self._writing() as database:
+            database.execute("INSERT OR IGNORE INTO collections (collection) VALUES (?)", (collection,))
+            database.execute(
+                "DELETE FROM calibrations WHERE collection = ? AND generation <= ?", (collection, generation)
+            )
+            database.execute(
+                "INSERT INTO calibrations VALUES (?, ?, ?, ?)",
+                (collection, generation, calibration.slope, calibration.intercept),
+            )
+
+    def calibration(self, collection: str) -> tuple[int, Calibration] | None:
+        """The newest calibration and the generation it was fitted on; None when there never was one."""
+        rows = self._read(
+            "SELECT generation, slope, intercept FROM calibrations WHERE collection = ?"
+            " ORDER BY generation DESC LIMIT 1",
+            collection,
+        )
+        return (int(rows[0][0]), Calibration(rows[0][1], rows[0][2])) if rows else None
+
+    def described(self, collection: str, content_sha256: str, now: datetime) -> tuple[int, datetime]:
+        """Version and time of the description with this content: those of the last one while the content stays the
+        same, the next version and `now` when it has changed. Versions count from 1 and never go back."""
+        with self._writing() as database:
+            database.execute("INSERT OR IGNORE INTO collections (collection) VALUES (?)", (collection,))
+            database.execute(
+                "UPDATE collections SET description_version = description_version + 1, description_sha256 = ?,"
+                " described_at = ? WHERE collection = ? AND description_sha256 <> ?",
+                (content_sha256, now.isoformat(), collection, content_sha256),
+            )
+            version, described_at = database.execute(
+                "SELECT description_version, described_at FROM collections WHERE collection = ?", (collection,)
+            ).fetchone()
+        return int(version), datetime.fromisoformat(described_at)
+
+    def check(self) -> tuple[Problem, ...]:
+        """Everything found wrong; empty when the store is sound. Reads the whole file."""
+        faults = [row[0] for row in self._read("PRAGMA integrity_check") if row[0] != "ok"]
+        problems = [
+            Problem("corrupt_pages", len(faults)),
+            Problem("broken_reference", len(self._read("PRAGMA foreign_key_check"))),
+            Problem(
+                "passage_without_vector",
+                self._count("passages LEFT JOIN vectors USING (passage_id) WHERE vector IS NULL"),
+            ),
+            Problem(
+                "document_without_passage",
+                self._count("documents LEFT JOIN passages USING (document) WHERE passage_id IS NULL"),
+            ),
+            Problem("wrong_dimension", self._count(f"vectors WHERE length(vector) <> {4 * self.encoder.dimension}")),
+        ]
+        if not any(problem.count for problem in problems):
+            crooked = sum(self._not_unit(collection) for collection in self.collections())
+            problems.append(Problem("not_a_unit_vector", crooked))
+        return tuple(problem for problem in problems if problem.count)
+
+    def _not_unit(self, collection: str) -> int:
+        lengths = np.linalg.norm(self.vectors(collection)[1], axis=1)
+        return int(np.sum(~(np.abs(lengths - 1) < 1e-3)))  # a NaN is not near 1 either
+
+    def _count(self, rows: str) -> int:
+        return int(self._read(f"SELECT count(*) FROM {rows}")[0][0])  # noqa: S608 - constant text of this file
+
+    def _touch(self, database: sqlite3.Connection, collection: str) -> None:
+        database.execute(
+            "INSERT INTO collections (collection, generation) VALUES (?, 1)"
+            " ON CONFLICT (collection) DO UPDATE SET generation = generation + 1",
+            (collection,),
+        )
+
+    def _read(self, statement: str, *values: str | int) -> list[tuple[Any, ...]]:
+        with self._translated():
+            return self._connection.execute(statement, values).fetchall()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
+        except sqlite3.OperationalError as error:
+            raise Unavailable(
+                f"the passage store cannot be used: {error.sqlite_errorname}", code="store_unavailable"
+            ) from None
+        except sqlite3.ProgrammingError:
+            raise Unavailable("the passage store is closed", code="store_unavailable") from None
+        except sqlite3.DatabaseError as error:
+            raise IntegrityError(
+                f"the passage store is damaged: {error.sqlite_errorname}", code="corrupt_store"
+            ) from None
+
+    @contextmanager
+    def _transaction(self, kind: str) -> Iterator[sqlite3.Connection]:
+        with self._translated():
+            self._connection.execute(f"BEGIN {kind}")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.rollback()
+                raise
+            self._connection.commit()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._transaction("IMMEDIATE") as database:
+            yield database
+
+
+def _passage(row: tuple[Any, ...]) -> Passage:
+    passage_id, collection, document_id, name, title, section, version, effective, start, end, text = row
+    return Passage(
+        passage_id=passage_id,
+        collection=collection,
+        document_id=document_id,
+        document_name=name,
+        title=title,
+        section=section,
+        version=version,
+        effective_date=date.fromisoformat(effective) if effective else None,
+        start=start,
+        end=end,
+        text=text,
+    )

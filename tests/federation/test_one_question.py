@@ -1,0 +1,107 @@
+"""One question through real node applications, and what comes back."""
+
+import pytest
+
+from fedrag.core.answer import AbstentionCode
+from fedrag.core.exchange import NodeStatus
+from fedrag.core.wire import ReleaseClass
+
+WARFARIN = "# Warfarin\n\n## Reversal\nFor major bleeding on warfarin give prothrombin complex and vitamin K 10 mg.\n"
+ASTHMA = "# Asthma\n\n## Attack\nIn an acute asthma attack give salbutamol through a spacer and prednisolone 40 mg.\n"
+SECRET = "# Note\n\n## Visit\nXyzzyplugh Quuxington came with major bleeding on warfarin.\n"
+
+
+@pytest.fixture
+def federation(workshop):
+    heart = workshop.hospital("heart", {"warfarin.md": WARFARIN})
+    lung = workshop.hospital("lung", {"asthma.md": ASTHMA})
+    private = workshop.hospital("private", {"note.md": SECRET}, ReleaseClass.PATIENT)
+    return workshop.coordinator(heart.remote, lung.remote, private.remote), (heart, lung, private)
+
+
+def test_the_passage_that_answers_is_found_cited_and_accounted_for(federation, put_question) -> None:
+    """The best evidence is the warfarin passage; its hospital's release is in the account, byte for byte."""
+    coordinator, _ = federation
+    answer = put_question(coordinator, "What reverses warfarin in major bleeding?")
+    best = answer.evidence.passages[0]
+    assert best.node == "heart"
+    assert best.passage.citation.section == "Reversal"
+    assert "vitamin K 10 mg" in best.passage.text
+    assert {one.node: one.status for one in answer.coverage} == {
+        "heart": NodeStatus.ANSWERED,
+        "lung": NodeStatus.ANSWERED,
+        "private": NodeStatus.FAILED,
+    }
+    gave = {one.node: (one.passages, one.text_bytes) for one in answer.disclosure.hospitals}
+    released = {passage.node: passage.passage.text for passage in answer.evidence.passages}
+    assert gave == {node: (1, len(text.encode())) for node, text in released.items()}
+    assert answer.disclosure.question_shown_to == ("heart", "lung")
+
+
+def test_every_citation_points_at_released_evidence(federation, put_question) -> None:
+    """Steps cite numbers of passages that are there."""
+    coordinator, _ = federation
+    answer = put_question(coordinator, "What reverses warfarin in major bleeding?")
+    numbers = {passage.number for passage in answer.evidence.passages}
+    cited = {number for step in answer.steps for number in step.citations}
+    assert cited
+    assert cited <= numbers
+
+
+def test_a_denied_collection_does_not_exist_for_anyone(federation, put_question) -> None:
+    """Text of a patient collection is neither found, described nor named, though it matches best."""
+    coordinator, _ = federation
+    answer = put_question(coordinator, "Xyzzyplugh Quuxington major bleeding on warfarin", routing="broadcast")
+    assert "Quuxington" not in answer.evidence.model_dump_json()
+    assert "private" not in {one.node for one in coordinator.descriptions.catalogue().collections()}
+
+
+def test_only_winners_leave_their_hospital(workshop, put_question) -> None:
+    """Of two hospitals with five matching passages each, exactly as many texts leave as the answer asked for."""
+    documents = {f"d{n}.md": f"# D\n\n## S{n}\nSepsis care number {n} gives antibiotic {n} hours.\n" for n in range(5)}
+    hospitals = [workshop.hospital(name, documents) for name in ("one", "two")]
+    coordinator = workshop.coordinator(
+        *(one.remote for one in hospitals), merging={"name": "comparable", "settings": {"near_duplicates": False}}
+    )
+    answer = put_question(coordinator, "sepsis care antibiotic hours", passages=3)
+    assert len(answer.evidence.passages) == 3
+    assert sum(one.passages for one in answer.disclosure.hospitals) == 3
+
+
+def test_with_no_hospital_left_the_answer_abstains(workshop, put_question) -> None:
+    """All down is an answer too: abstained, every hospital accounted for."""
+    gone = workshop.hospital("gone", {"warfarin.md": WARFARIN})
+
+    async def refuse(scope, receive, send):
+        raise ConnectionError("down")
+
+    coordinator = workshop.coordinator(workshop.remote("gone", gone.node.signer, refuse))
+    answer = put_question(coordinator, "What reverses warfarin?")
+    assert answer.abstained is not None
+    assert answer.abstained.code is AbstentionCode.NO_NODE_ANSWERED
+    assert [one.node for one in answer.coverage] == ["gone"]
+    assert answer.text == ""
+
+
+def test_identifiers_never_leave_the_coordinator(workshop, put_question) -> None:
+    """What the redactor takes out of a question is in no request to a hospital."""
+    seen: list[bytes] = []
+    hospital = workshop.hospital("heart", {"warfarin.md": WARFARIN})
+    object.__setattr__(hospital.remote, "client", _recording(hospital.remote.client, seen))
+    coordinator = workshop.coordinator(hospital.remote)
+    answer = put_question(coordinator, "Mr John Smith, phone 020 7946 0958, bleeds on warfarin: what reverses it?")
+    assert seen
+    assert not [body for body in seen if b"7946" in body]
+    assert "7946" not in answer.model_dump_json()
+    assert {one.category for one in answer.redactions}
+
+
+def _recording(client, seen: list[bytes]):
+    stream = client.stream
+
+    def recorded(method, url, *, content=None, headers=None):
+        seen.append(content or b"")
+        return stream(method, url, content=content, headers=headers)
+
+    client.stream = recorded
+    return client
