@@ -5,14 +5,10 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from fedrag.core.collection import CollectionDescription
 from fedrag.core.config import PluginConfig, load_toml, write_toml
 from fedrag.core.errors import ConfigError
 from fedrag.core.protocols import Encoder
@@ -141,31 +137,8 @@ def _serve(config: NodeConfig, one: CollectionConfig, store: PassageStore, encod
         release_class=one.release_class,
         policy=policy,
         policy_version=_digest(decided),
-        description=_describer(config.node, one, collection, store, encoder),
+        description=lambda: describe_collection(config.node, collection, one, encoder.identity),
     )
-
-
-def _describer(
-    node: str, one: CollectionConfig, collection: Collection, store: PassageStore, encoder: Encoder
-) -> Callable[[], CollectionDescription]:
-    """Describes the collection as it is now; prototypes are made once per generation."""
-
-    @lru_cache(maxsize=1)
-    def at(generation: int) -> CollectionDescription:  # noqa: ARG001 - the key of the cache
-        unnumbered = describe_collection(
-            node=node,
-            collection=one.id,
-            version=1,
-            encoder=encoder.identity,
-            release_class=one.release_class,
-            vectors=store.vectors(one.id)[1],
-            described_at=datetime.now(UTC),
-            text=one.text,
-        )
-        content = unnumbered.model_dump_json(exclude={"version", "described_at", "signature"})
-        return unnumbered.model_copy(update={"version": store.description_version(one.id, _digest(content))})
-
-    return lambda: at(collection.generation)
 
 
 def _digest(text: str) -> str:

@@ -20,7 +20,7 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """P(relevant | similarity s) = 1 / (1 + exp(-(slope · s + intercept))), slope ≥ 0: more similar is never less
+    """P(relevant | similarity s) = 1 / (1 + exp(-(slope · s + intercept))), slope > 0: more similar is more
     probable."""
 
     slope: float
@@ -34,6 +34,9 @@ class Calibration:
 DEFAULT: Final = Calibration(slope=12.0, intercept=-6.0)
 """Used where there is too little to fit from, and what a fit is drawn towards: even odds at a cosine of 0.5. A guess
 that suits common sentence encoders, not a measurement."""
+
+LEAST_SLOPE: Final = 1.0
+"""So that ordering by probability is always ordering by similarity, even where similarity says next to nothing."""
 
 _PRIOR_SD: Final = (12.0, 6.0)
 """How far a fit may stray from DEFAULT (slope, intercept) before the ridge term costs half a nat each."""
@@ -59,31 +62,35 @@ def fit_logistic(similarities: Doubles, relevant: npt.NDArray[np.bool_]) -> Cali
     """Logistic regression (Platt scaling) with a Gaussian prior around DEFAULT, by Newton's method.
 
     Minimises Σ log-loss + ½ Σ ((θ − θ₀) / σ)² over θ = (slope, intercept). The prior makes it strictly convex, so the
-    step-halving below always ends at the one minimum, also for separable or one-sided labels. A negative slope is
-    refused: it is set to 0 and the intercept fitted alone.
+    step-halving below always ends at the one minimum, also for separable or one-sided labels. A slope below
+    LEAST_SLOPE is refused: it is set there and the intercept fitted alone.
     """
-    theta = _newton(np.stack([similarities, np.ones_like(similarities)], axis=1), relevant, free=(True, True))
-    if theta[0] < 0:
-        theta = _newton(np.stack([similarities, np.ones_like(similarities)], axis=1), relevant, free=(False, True))
+    design = np.stack([similarities, np.ones_like(similarities)], axis=1)
+    theta = _newton(design, relevant, start=np.array([DEFAULT.slope, DEFAULT.intercept]), free=np.array([True, True]))
+    if theta[0] < LEAST_SLOPE:
+        start = np.array([LEAST_SLOPE, DEFAULT.intercept])
+        theta = _newton(design, relevant, start=start, free=np.array([False, True]))
     return Calibration(slope=float(theta[0]), intercept=float(theta[1]))
 
 
-def _newton(design: Doubles, relevant: npt.NDArray[np.bool_], free: tuple[bool, bool]) -> Doubles:
-    labels, mask = relevant.astype(np.float64), np.array(free)
-    prior = np.where(mask, (DEFAULT.slope, DEFAULT.intercept), 0.0)
+def _newton(
+    design: Doubles, relevant: npt.NDArray[np.bool_], *, start: Doubles, free: npt.NDArray[np.bool_]
+) -> Doubles:
+    """`start` is also the prior's mean; parameters that are not free stay there."""
+    labels = relevant.astype(np.float64)
     precision = 1 / np.square(np.array(_PRIOR_SD))
 
     def loss(theta: Doubles) -> float:
         logits = design @ theta
-        return float(np.sum(np.logaddexp(0, logits) - labels * logits) + np.sum(precision * (theta - prior) ** 2) / 2)
+        return float(np.sum(np.logaddexp(0, logits) - labels * logits) + np.sum(precision * (theta - start) ** 2) / 2)
 
-    theta = prior
+    theta = start
     for _ in range(_STEPS):
         logits = design @ theta
         probability = np.exp(-np.logaddexp(0, -logits))
-        gradient = (design.T @ (probability - labels) + precision * (theta - prior)) * mask
+        gradient = (design.T @ (probability - labels) + precision * (theta - start)) * free
         curvature = (design * (probability * (1 - probability))[:, None]).T @ design + np.diag(precision)
-        curvature = np.where(np.outer(mask, mask), curvature, np.eye(2))
+        curvature = np.where(np.outer(free, free), curvature, np.eye(2))
         step = np.linalg.solve(curvature, gradient)
         length = 1.0
         while loss(theta - length * step) > loss(theta) and length > 1e-6:
@@ -102,7 +109,7 @@ def fit(
     encoder: Encoder,
     fields: Sequence[Field] = ALL_FIELDS,
     *,
-    samples: int = 200,
+    samples: int = 100,
     candidates: int = 10,
 ) -> Calibration:
     """The calibration of one collection, from questions the node makes of its own passages; DEFAULT below 20 of them.
@@ -130,7 +137,7 @@ def labelled_pairs(
     encoder: Encoder,
     fields: Sequence[Field] = ALL_FIELDS,
     *,
-    samples: int = 200,
+    samples: int = 100,
     candidates: int = 10,
 ) -> LabelledPairs:
     """Pseudo-questions and the top of their result lists.
@@ -141,8 +148,8 @@ def labelled_pairs(
     are not, so the class prior is that of a real result list.
 
     Assumed: a clinician's question is about as near to its passage as a sentence is to the rest of its passage; what
-    other documents say is not an answer (near-identical passages, cosine from 0.98, are left out); questions on topics
-    the collection does not hold look like the low end of the same curve.
+    other documents say is not an answer (documents with a near-identical passage, cosine from 0.98, are left out);
+    questions on topics the collection does not hold look like the low end of the same curve.
     """
     rows = np.array(sorted(range(len(ids)), key=lambda row: _hash(int(ids[row])))[:samples], dtype=np.int64)
     by_id = {passage.passage_id: passage for passage in lookup([int(ids[row]) for row in rows])}
@@ -158,7 +165,8 @@ def labelled_pairs(
     similarities: list[Doubles] = []
     relevant: list[npt.NDArray[np.bool_]] = []
     for (row, _, _), query, own in zip(asked, queries, honest, strict=True):
-        rival = (documents != documents[row]) & (vectors @ vectors[row] < _SAME_PASSAGE)
+        copies = documents[vectors @ vectors[row] >= _SAME_PASSAGE]
+        rival = ~np.isin(documents, np.append(copies, documents[row]))
         scores = np.append((vectors[rival] @ query).astype(np.float64), float(own @ query))
         top = np.argsort(-scores, kind="stable")[:candidates]
         similarities.append(scores[top])

@@ -24,7 +24,6 @@ from retriever_node.assemble import (
     open_store,
     require_safe_serving,
 )
-from retriever_node.collection import calibrate
 from retriever_node.config import CollectionConfig, CoordinatorConfig, IssuerConfig, NodeConfig
 from retriever_node.ingest import IngestReport
 from retriever_node.ingest import ingest as ingest_folder
@@ -91,10 +90,8 @@ def ingest(home: Home, as_json: AsJson = False) -> None:
     for collection in config.collections:
         with terminal.progress(f"{config.node}/{collection.id}") as tick:
             reports[collection.id] = ingest_folder(
-                collection.folder, collection.id, store, encoder, collection.ingest, tick
+                collection.folder, collection.id, store, encoder, reader=collection.reader, progress=tick
             )
-            if reports[collection.id].passages or reports[collection.id].deleted:
-                calibrate(store, collection.id, encoder, collection.ingest.embed)
     unreadable = sum(len(report.unreadable) for report in reports.values())
     if as_json:
         terminal.print_json({name: asdict(report) for name, report in reports.items()})
@@ -128,6 +125,7 @@ def serve(
     terminal.configure_logging()
     listening = listen(settings.host, settings.port)
     node = assemble(place)
+    node.describe()  # the first description makes the prototypes: seconds that no router should wait for
     ready = {
         "node": node.id,
         "url": address_of(listening, tls=settings.tls_certificate is not None),
@@ -147,7 +145,7 @@ def serve(
 def search(
     home: Home,
     text: Annotated[str, typer.Argument(help="What to look for.")],
-    k: Annotated[int, typer.Option(min=1, max=100, help="How many passages.")] = 5,
+    k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages.")] = 5,
 ) -> None:
     """Search your own passages, on this machine, whatever the policy: for the owner's eyes only."""
     node = assemble(NodeHome(home))

@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 
 from fedrag.core.config import Config, PluginConfig
 from fedrag.core.wire import Base64, Name, NodeId, ReleaseClass
-from retriever_node.ingest import IngestSettings
 
 
 class CollectionConfig(Config):
@@ -19,7 +18,8 @@ class CollectionConfig(Config):
     policy: PluginConfig | None = None
     text: str = ""
     """What the owner tells a router about it, where it has too few passages for prototypes."""
-    ingest: IngestSettings = IngestSettings()
+    reader: dict[str, object] = Field(default_factory=dict)
+    """How the folder is read: docs/ingest.md."""
 
 
 class IssuerConfig(Config):

@@ -10,16 +10,18 @@ from fedrag.core.wire import FloatMatrix, encode_vector
 
 MINIMUM_MEMBERS: Final = 5
 MAXIMUM_PROTOTYPES: Final = 64
-LEAST_GAIN: Final = 0.02
+LEAST_GAIN: Final = 0.005
 """Twice as many clusters must explain at least this much more of the variance."""
 
-_TRAINED_ON: Final = 20_000
-_ROUNDS: Final = 25
+_TRAINED_ON: Final = 5_000
+_ROUNDS: Final = 12
+_STARTS: Final = 2
 _SEED: Final = 0
+_NOTHING: Final = 1e-5
+"""A sum of squared distances that is rounding."""
 
 Labels = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.float32] | Doubles
 
 
 def prototypes(
@@ -27,30 +29,35 @@ def prototypes(
 ) -> tuple[Prototype, ...]:
     """Clusters of a collection, largest first; their masses sum to its size. () below `minimum_members` rows.
 
-    k-means for k = 1, 2, 4, … up to `maximum`; the largest k is taken that explains at least LEAST_GAIN more variance
-    than k/2 does, so the number grows with the collection's diversity. Variance explained is corrected for the k means
-    fitted, 1 - (W/(n-k)) / (T/(n-1)), else noise alone would ask for more. Clusters with too few members are joined
+    k-means, with as many clusters as the collection is diverse (`_number`). Clusters with too few members are joined
     with their nearest neighbour. The same rows always give the same prototypes.
     """
-    count = len(vectors)
-    if count < max(1, minimum_members):
+    if len(vectors) < max(1, minimum_members):
         return ()
-    sample = vectors[:: -(-count // _TRAINED_ON)].astype(np.float64)
-    centres, best = sample.mean(axis=0, keepdims=True), 0.0
-    chosen = centres
-    clusters = 2
-    while clusters <= min(maximum, len(sample) // max(1, minimum_members)):
-        centres = _k_means(sample, clusters)
-        explained = _explained(sample, centres)
+    random = np.random.default_rng(_SEED)
+    sample = vectors[random.permutation(len(vectors))[:_TRAINED_ON]]
+    number = _number(sample, min(maximum, len(sample) // max(1, minimum_members)), random)
+    labels = _joined(vectors, _nearest(vectors, _k_means(sample, number, random)), minimum_members)
+    made = [_prototype(vectors[labels == label].astype(np.float64)) for label in np.unique(labels)]
+    return tuple(sorted(made, key=lambda prototype: -prototype.mass))
+
+
+def _number(sample: FloatMatrix, maximum: int, random: np.random.Generator) -> int:
+    """The largest k of 1, 2, 4, … that explains at least LEAST_GAIN more of the variance than k/2 does.
+
+    The variance is that of a half of the rows which the clusters were not fitted to: on its own rows every k explains
+    more than the one before, noise included.
+    """
+    fitted, unseen = sample[::2], sample[1::2]
+    total = float(_squares(unseen, fitted.mean(axis=0, keepdims=True)).sum())
+    chosen, best, clusters = 1, 0.0, 2
+    while clusters <= min(maximum, len(fitted)) and total > _NOTHING:
+        centres = _k_means(fitted, clusters, random)
+        explained = 1 - float(_squares(unseen, centres).min(axis=1).sum()) / total
         if explained - best >= LEAST_GAIN:
-            chosen = centres
-        best = explained
-        clusters *= 2
-    labels = _joined(vectors, _nearest(vectors, chosen.astype(np.float32)), minimum_members)
-    groups = [vectors[labels == label].astype(np.float64) for label in np.unique(labels)]
-    made = [_prototype(group) for group in groups]
-    order = sorted(range(len(made)), key=lambda number: (-made[number].mass, number))
-    return tuple(made[number] for number in order)
+            chosen = clusters
+        best, clusters = explained, 2 * clusters
+    return chosen
 
 
 def _prototype(members: Doubles) -> Prototype:
@@ -63,34 +70,36 @@ def _prototype(members: Doubles) -> Prototype:
     return Prototype(vector=encode_vector(centre.astype(np.float32)), mass=len(members), spread=spread)
 
 
-def _k_means(sample: Doubles, clusters: int) -> Doubles:
-    """Lloyd's algorithm from k-means++ seeds (Arthur and Vassilvitskii 2007) drawn with a fixed seed."""
-    random = np.random.default_rng(_SEED)
-    centres = [sample[random.integers(len(sample))]]
-    distance = _square(sample, centres[0])
-    while len(centres) < clusters and distance.sum() > 1e-12:
-        centres.append(sample[random.choice(len(sample), p=distance / distance.sum())])
-        distance = np.minimum(distance, _square(sample, centres[-1]))
-    found = np.stack(centres)
-    labels = _nearest(sample, found)
+def _k_means(rows: FloatMatrix, clusters: int, random: np.random.Generator) -> FloatMatrix:
+    """Lloyd's algorithm, the best of a few starts."""
+    found = [_lloyd(rows, _seeds(rows, clusters, random)) for _ in range(_STARTS if clusters > 1 else 1)]
+    return min(found, key=lambda centres: float(_squares(rows, centres).min(axis=1).sum()))
+
+
+def _seeds(rows: FloatMatrix, clusters: int, random: np.random.Generator) -> FloatMatrix:
+    """Greedy k-means++ (Arthur and Vassilvitskii 2007): of a few rows drawn in proportion to their squared distance,
+    the one that lowers the sum most."""
+    seeds = rows[[random.integers(len(rows))]]
+    distance = _squares(rows, seeds)[:, 0]
+    while len(seeds) < clusters and distance.sum() > _NOTHING:
+        drawn = rows[random.choice(len(rows), size=2 + clusters.bit_length(), p=distance / distance.sum())]
+        lower = np.minimum(distance[:, None], _squares(rows, drawn))
+        best = int(np.argmin(lower.sum(axis=0)))
+        seeds, distance = np.concatenate([seeds, drawn[[best]]]), lower[:, best]
+    return seeds
+
+
+def _lloyd(rows: FloatMatrix, centres: FloatMatrix) -> FloatMatrix:
+    labels = _nearest(rows, centres)
     for _ in range(_ROUNDS):
-        sizes = np.bincount(labels, minlength=len(found))
-        sums = np.zeros_like(found)
-        np.add.at(sums, labels, sample)
-        found = np.where(sizes[:, None] > 0, sums / np.maximum(sizes, 1)[:, None], found)
-        moved = _nearest(sample, found)
+        members = (labels[:, None] == np.arange(len(centres))).astype(np.float32)
+        sizes = members.sum(axis=0)[:, None]
+        centres = np.where(sizes > 0, (members.T @ rows) / np.maximum(sizes, 1), centres)
+        moved = _nearest(rows, centres)
         if (moved == labels).all():
             break
         labels = moved
-    return found
-
-
-def _explained(sample: Doubles, centres: Doubles) -> float:
-    labels = _nearest(sample, centres)
-    total = float(_square(sample, sample.mean(axis=0)).sum())
-    within = float(_square(sample, centres[labels]).sum())
-    free = len(sample) - len(centres)
-    return 1 - (within / free) / (total / (len(sample) - 1)) if total > 1e-12 and free > 0 else 0.0
+    return centres
 
 
 def _joined(vectors: FloatMatrix, labels: Labels, minimum_members: int) -> Labels:
@@ -101,16 +110,18 @@ def _joined(vectors: FloatMatrix, labels: Labels, minimum_members: int) -> Label
         if len(names) == 1 or sizes[smallest] >= minimum_members:
             return labels
         means = np.stack([vectors[labels == name].mean(axis=0) for name in names])
-        distances = _square(means, means[smallest])
+        distances = _squares(means, means[[smallest]])[:, 0]
         distances[smallest] = np.inf
         labels = np.where(labels == names[smallest], names[int(np.argmin(distances))], labels)
 
 
-def _nearest(rows: Rows, centres: Rows) -> Labels:
+def _nearest(rows: FloatMatrix, centres: FloatMatrix) -> Labels:
     labels: Labels = np.argmin(np.square(centres).sum(axis=1) - 2 * (rows @ centres.T), axis=1)
     return labels
 
 
-def _square(rows: Rows, centre: Rows) -> Doubles:
-    squares: Doubles = np.square(rows - centre).sum(axis=-1, dtype=np.float64)
+def _squares(rows: FloatMatrix, centres: FloatMatrix) -> Doubles:
+    """Squared distances (rows, centres)."""
+    lengths = np.square(rows).sum(axis=1)[:, None] + np.square(centres).sum(axis=1)
+    squares: Doubles = np.maximum(lengths - 2 * (rows @ centres.T), 0).astype(np.float64)
     return squares

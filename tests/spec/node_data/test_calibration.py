@@ -1,0 +1,171 @@
+"""From similarity to probability: the fit against known truths, and the questions a node asks itself."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retriever_node.calibration import DEFAULT, Calibration, fit, fit_logistic, labelled_pairs
+from retriever_node.documents import Passage
+from retriever_node.passages import ALL_FIELDS, embedding_text
+
+WORDS = [f"term{number}" for number in range(400)]
+
+
+def corpus(encoder, documents: int, seed: int = 0):
+    """Each document has its own dozen of words, in two passages of three sentences."""
+    random = np.random.default_rng(seed)
+    passages = []
+    for number in range(documents):
+        own = random.choice(WORDS, 12, replace=False)
+        for part in range(2):
+            sentences = [" ".join(random.choice(own, 6)).capitalize() + "." for _ in range(3)]
+            passages.append(
+                Passage(
+                    passage_id=len(passages) + 1,
+                    collection="c",
+                    document_id=f"d{number:03}",
+                    document_name="",
+                    title=" ".join(own[:2]),
+                    section=f"Part {part}",
+                    version="",
+                    effective_date=None,
+                    start=0,
+                    end=1,
+                    text=" ".join(sentences),
+                )
+            )
+    vectors = encoder.encode_passages([embedding_text(passage, encoder) for passage in passages])
+    ids = np.arange(1, len(passages) + 1)
+    return ids, (ids - 1) // 2, vectors, lambda wanted: tuple(passages[number - 1] for number in wanted)
+
+
+@pytest.mark.parametrize(
+    ("similarity", "probability"), [(0.5, 0.5), (0.6, 0.76852478), (0.0, 0.00247262), (1.0, 0.99752738)]
+)
+def test_probability_by_hand(similarity, probability):
+    """1 / (1 + exp(-(12 s - 6)))."""
+    assert DEFAULT.probability(similarity) == pytest.approx(probability, abs=1e-8)
+
+
+def test_probability_of_extremes_is_finite():
+    """A steep slope overflows nothing."""
+    steep = Calibration(1e6, 0.0)
+    assert (steep.probability(-1), steep.probability(1)) == (0.0, 1.0)
+
+
+def test_a_planted_calibration_is_recovered():
+    """20,000 labels drawn from slope 9, intercept -5: the fit is within three standard errors of them."""
+    random = np.random.default_rng(0)
+    similarities = random.uniform(0, 1, 20_000)
+    relevant = random.uniform(size=20_000) < 1 / (1 + np.exp(-(9 * similarities - 5)))
+    found = fit_logistic(similarities, relevant)
+    assert found.slope == pytest.approx(9, abs=0.4)
+    assert found.intercept == pytest.approx(-5, abs=0.25)
+
+
+def test_the_fit_is_the_minimum():
+    """No neighbour on a fine grid has a smaller penalised loss, computed independently with math.log."""
+    similarities = np.array([0.1, 0.2, 0.4, 0.5, 0.7, 0.9])
+    relevant = np.array([False, False, True, False, True, True])
+
+    def loss(slope: float, intercept: float) -> float:
+        total = ((slope - 12) / 12) ** 2 / 2 + ((intercept + 6) / 6) ** 2 / 2
+        for similarity, label in zip(similarities, relevant, strict=True):
+            p = 1 / (1 + math.exp(-(slope * similarity + intercept)))
+            total -= math.log(p if label else 1 - p)
+        return total
+
+    found = fit_logistic(similarities, relevant)
+    best = loss(found.slope, found.intercept)
+    for change in (0.01, -0.01):
+        assert loss(found.slope + change, found.intercept) > best
+        assert loss(found.slope, found.intercept + change) > best
+
+
+@settings(deadline=None)
+@given(pairs=st.lists(st.tuples(st.floats(-1, 1), st.booleans()), max_size=60))
+def test_any_labels_give_a_finite_calibration_that_never_falls(pairs):
+    """Separable, one-sided, reversed or no labels: finite, and more similar is more probable."""
+    found = fit_logistic(np.array([s for s, _ in pairs]), np.array([r for _, r in pairs], dtype=bool))
+    assert math.isfinite(found.slope)
+    assert math.isfinite(found.intercept)
+    assert found.slope >= 1
+    assert found.probability(-1) < found.probability(0.3) < found.probability(1)
+
+
+def test_no_labels_leave_the_default():
+    """With nothing to learn from the fit is its prior."""
+    found = fit_logistic(np.empty(0), np.empty(0, dtype=bool))
+    assert (found.slope, found.intercept) == pytest.approx((DEFAULT.slope, DEFAULT.intercept))
+
+
+def test_reversed_labels_give_about_the_base_rate():
+    """Where less similar is more relevant the slope is its least, 1, and half of the pairs are relevant on average."""
+    similarities = np.tile([0.1, 0.9], 5000)
+    found = fit_logistic(similarities, similarities < 0.5)
+    assert found.slope == 1
+    assert (found.probability(0.1) + found.probability(0.9)) / 2 == pytest.approx(0.5, abs=0.01)
+
+
+def test_pairs_are_the_top_of_an_honest_result_list(encoder):
+    """At most one relevant pair per question, lists of ten, and the relevant passage is scored without its sentence."""
+    ids, documents, vectors, lookup = corpus(encoder, 40)
+    pairs = labelled_pairs(ids, documents, vectors, lookup, encoder, samples=50)
+    assert pairs.questions == 50
+    assert len(pairs.similarities) == 500
+    per_question = pairs.relevant.reshape(50, 10).sum(axis=1)
+    assert per_question.max() == 1
+    assert per_question.mean() > 0.8
+    assert (np.diff(pairs.similarities.reshape(50, 10), axis=1) <= 0).all()
+    whole = np.array([encoder.encode_queries([lookup([i])[0].text])[0] @ vectors[i - 1] for i in ids])
+    assert pairs.similarities[pairs.relevant].mean() < whole.mean() - 0.05
+
+
+def test_siblings_and_copies_are_no_negatives(encoder):
+    """Of two copies of one document, neither is counted as irrelevant to the other's questions."""
+    ids, documents, vectors, lookup = corpus(encoder, 15)
+    doubled = (
+        np.concatenate([ids, ids + len(ids)]),
+        np.concatenate([documents, documents + 15]),
+        np.concatenate([vectors, vectors]),
+        lambda wanted: lookup([(number - 1) % len(ids) + 1 for number in wanted]),
+    )
+    single = labelled_pairs(ids, documents, vectors, lookup, encoder)
+    double = labelled_pairs(*doubled, encoder, samples=1000)
+    assert double.similarities[~double.relevant].max() <= single.similarities.max()
+    assert double.similarities[~double.relevant].mean() < double.similarities[double.relevant].mean() - 0.2
+
+
+def test_calibration_is_calibrated(encoder):
+    """On questions of another sample of the same corpus the mean predicted probability is the share of relevant."""
+    fitted = fit(*corpus(encoder, 150, seed=1), encoder)
+    pairs = labelled_pairs(*corpus(encoder, 150, seed=2), encoder, samples=300)
+    predicted = np.array([fitted.probability(similarity) for similarity in pairs.similarities])
+    assert predicted.mean() == pytest.approx(pairs.relevant.mean(), abs=0.02)
+    assert predicted[pairs.relevant].mean() > predicted[~pairs.relevant].mean() + 0.3
+
+
+def test_too_few_passages_get_the_default(encoder):
+    """Nine documents make eighteen questions: not enough to fit from."""
+    assert fit(*corpus(encoder, 9), encoder) == DEFAULT
+    assert fit(*corpus(encoder, 0), encoder) == DEFAULT
+    assert fit(*corpus(encoder, 10), encoder) != DEFAULT
+
+
+def test_the_same_collection_gives_the_same_calibration(encoder):
+    """Sampling is by hash of the passage, not by chance."""
+    assert fit(*corpus(encoder, 200), encoder, samples=50) == fit(*corpus(encoder, 200), encoder, samples=50)
+
+
+@pytest.mark.parametrize("fields", [["title"], ["text"], ["section", "text"], ALL_FIELDS])
+def test_any_choice_of_embedded_fields_can_be_calibrated(encoder, fields):
+    """Whatever is embedded, questions can be made of it and the fit rises."""
+    ids, documents, _, lookup = corpus(encoder, 30)
+    passages = lookup(ids)
+    vectors = encoder.encode_passages([embedding_text(passage, encoder, fields) for passage in passages])
+    pairs = labelled_pairs(ids, documents, vectors, lookup, encoder, fields)
+    assert pairs.questions == 60
+    assert fit(ids, documents, vectors, lookup, encoder, fields).slope >= 1
