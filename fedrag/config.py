@@ -32,7 +32,7 @@ class Limits(Config):
     """`passages` of evidence per answer; each asked hospital makes `offers_per_passage` as many offers, so that folded
     near-duplicates leave enough."""
 
-    passages: Annotated[int, Field(ge=1, le=50)] = 8
+    passages: Annotated[int, Field(ge=1, le=50)] = 12
     offers_per_passage: Annotated[int, Field(ge=1, le=4)] = 2
     maximum_nodes: Annotated[int, Field(ge=1, le=1000)] = 50
     deadline_ms: Annotated[int, Field(ge=100, le=600_000)] = 10_000

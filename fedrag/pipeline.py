@@ -32,7 +32,7 @@ from fedrag.core.protocols import (
     RoutingPolicy,
     Winner,
 )
-from fedrag.core.question import Question
+from fedrag.core.question import MAXIMUM_QUESTION_CHARACTERS, Question
 from fedrag.core.wire import FloatVector, NodeId, RequestId, encode_vector
 from fedrag.encoders.language import detect
 from fedrag.fanout import CircuitBreaker, Gathered, ask_all
@@ -41,6 +41,7 @@ from fedrag.stopwatch import Stopwatch
 OFFERS_SHARE: Final = 0.35
 RELEASE_SHARE: Final = 0.35
 """Of what is left of the deadline when the stage begins; reasoning gets the rest."""
+VERDICTS: Final = frozenset({"yes", "no", "maybe", "uncertain", "it depends"})
 
 
 class TokenIssuer(Protocol):
@@ -88,11 +89,12 @@ async def answer(hop: Hop, parts: Federation) -> Answer:
     if barred:
         return account.not_asked(hop.id, question, redactions, barred, sorted(parts.nodes), watch)
     with watch.stage("encode"):
-        query = (await asyncio.to_thread(parts.encoder.encode_queries, [question.text]))[0]
+        wanted = retrieval_text(question)
+        query = (await asyncio.to_thread(parts.encoder.encode_queries, [wanted]))[0]
     with watch.stage("route"):
         routing = route(query, hop, parts)
     with watch.stage("offers"):
-        offered = await ask_for_offers(question, query, routing, hop, parts)
+        offered = await ask_for_offers(wanted, query, routing, hop, parts)
     with watch.stage("releases"):
         collected = await collect_winners(offered.values, hop, parts)
     with watch.stage("evidence"):
@@ -161,13 +163,19 @@ def check_language(question: Question, encoder: Encoder) -> tuple[tuple[Notice, 
     return ((), notice) if stated else ((notice,), None)
 
 
+def retrieval_text(question: Question) -> str:
+    """What is searched for: the question with its options, unless these are mere verdicts (yes, no, maybe)."""
+    options = [option for option in question.options.values() if option.strip(" .").casefold() not in VERDICTS]
+    return " ".join((question.text, *options))[:MAXIMUM_QUESTION_CHARACTERS]
+
+
 def route(query: FloatVector, hop: Hop, parts: Federation) -> RoutingDecision:
     collections = [one for one in parts.catalogue().collections() if one.node in hop.candidates]
     return parts.routing[hop.routing].route(query, parts.encoder.identity.comparable_with, collections, hop.limits)
 
 
 async def ask_for_offers(
-    question: Question, query: FloatVector, routing: RoutingDecision, hop: Hop, parts: Federation
+    wanted: str, query: FloatVector, routing: RoutingDecision, hop: Hop, parts: Federation
 ) -> Gathered[Offers]:
     deadline = hop.deadline.share(OFFERS_SHARE)
 
@@ -178,7 +186,7 @@ async def ask_for_offers(
             node=node,
             vector=encode_vector(query),
             comparable_with=parts.encoder.identity.comparable_with,
-            text=question.text if parts.disclosure is QueryDisclosure.TEXT else None,
+            text=wanted if parts.disclosure is QueryDisclosure.TEXT else None,
             k=hop.offers_per_node,
             deadline_ms=deadline.remaining_ms(),
             token=parts.issuer.token(hop.asker, node) if parts.issuer else None,

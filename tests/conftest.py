@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+pytest_plugins = ["federation_fixtures"]
+
 
 @pytest.fixture(autouse=True)
 def _global_random_generators_stay_untouched() -> Iterator[None]:

@@ -27,6 +27,7 @@ from fedrag.core.errors import IdentityError, InputError
 from fedrag.core.identity import Asker
 from fedrag.core.question import AskRequest
 from fedrag.core.wire import Name, NodeId, ReleaseClass, Wire, new_request_id
+from fedrag.encoders import language
 from fedrag.http import problem
 
 _log = structlog.get_logger()
@@ -81,7 +82,7 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await descriptions.refresh()
+        await asyncio.gather(descriptions.refresh(), asyncio.to_thread(language.load))
         watching = asyncio.create_task(descriptions.run())
         try:
             yield

@@ -5,7 +5,8 @@ minwise hashing (Broder 1997; Li and König 2010): 256 permutations, 4 bits of e
 the estimate's standard error is sqrt(p (1 - p) / 256) / (1 - 1/16), p = 1/16 + 15/16 r: 0.02 at r = 0.9, less than a
 sketch of 128 x 8 bits has in the same space. `facts` is a digest of what must agree to the letter (`facts_of`).
 
-Not private: whoever holds a text can recognise its sketch. For public and protocol collections only.
+Negations and opposites are known in English only. Not private: whoever holds a text can recognise its sketch. For
+public and protocol collections only.
 """
 
 import hashlib
@@ -30,6 +31,7 @@ _VERSION: Final = "facts-1"
 
 _SHINGLE_WORDS: Final = 3
 _WORD: Final = re.compile(r"\w+")
+_DIGIT: Final = re.compile(r"\d")
 _TOKEN: Final = re.compile(
     r"(?P<number>(?:(?<![\w)])[-−](?=[0-9]))?[0-9]{1,15}(?:,[0-9]{3}(?![0-9])){0,4}(?:\.[0-9]{1,15})?)"
     r"|[^\W\d_]+(?:['’][a-z]+)?|[%°/⁄<>=≤≥±–-]"
@@ -108,7 +110,7 @@ _NUMBER_WORDS: Final = {word: Fraction(value) for value, word in enumerate(_SMAL
 
 _TELLING_WORDS: Final = frozenset(
     _words(
-        "not no nor none never neither only less more most least over under can may men man male high low iv im sc po"
+        "not no nor none never neither only less more most least over under against men man male high low iv im sc po"
         " pr od bd tds qds prn ii iii vi vii viii ix xi xii last next late early after left right up down half quarter"
         " both < > ≤ ≥ ± ="
     )
@@ -118,8 +120,8 @@ _TELLING_WORDS: Final = frozenset(
 _TELLING_STEMS: Final = _words(
     # negation and recommendation
     "without cannot except unless avoid contraindicat prohibit forbid forbad stop start discontinu continu begin began"
-    " initiat commenc withhold withheld withdraw omit cease suspend resum safe unsafe unsuitab unlikel recommend advis"
-    " indicat effective ineffective allow refus must should"
+    " initiat commenc withhold withheld withdraw omit cease suspend resum safe unsafe unsuitab unlikel"
+    " effective ineffective allow"
     # direction, order, side, size
     " increas decreas reduc rais lower higher above below before maxim minim exceed upper posterior anterior positive"
     " negative hyper hypo doubl tripl halv first second third acute chronic mild moderate severe present absen"
@@ -167,8 +169,9 @@ class _Token:
 
 
 def normalised(text: str) -> str:
-    """Compatibility forms unified (½, µ, full-width digits) and case folded."""
-    return unicodedata.normalize("NFKC", text).casefold()
+    """Compatibility forms unified (½, µ), digits of every script in ASCII, case folded, single spaces."""
+    folded = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return folded if folded.isascii() else _DIGIT.sub(lambda digit: str(unicodedata.decimal(digit.group())), folded)
 
 
 def quantities(text: str) -> tuple[Quantity, ...]:
@@ -188,6 +191,11 @@ def facts_of(text: str) -> tuple[str, ...]:
         f"{item.first}..{item.last} {item.dimension}" if isinstance(item, Quantity) else item
         for item in _read(_tokens(normalised(text)))
     )
+
+
+def substances(text: str) -> frozenset[str]:
+    """The medicines a text names, as far as the stem of their name tells."""
+    return frozenset(word for word in _WORD.findall(normalised(text)) if _SUBSTANCE.fullmatch(word))
 
 
 def shingles_of(text: str) -> frozenset[str]:
@@ -266,6 +274,8 @@ def _read(tokens: tuple[_Token, ...]) -> Iterator[Quantity | str]:
             for first, last in ranged:
                 if first.value is not None and last.value is not None:
                     yield Quantity(first.value * factor, last.value * factor, dimension, first.start, last.end)
+            if not dimension and tokens[at].text not in _NUMBER_WORDS:
+                yield from _unknown_unit(tokens, after)
             at = after
 
 
@@ -276,6 +286,21 @@ def _telling(word: str) -> str | None:
     if word.endswith(("n't", "n’t")):
         return "not"
     return next((stem for stem in _TELLING_STEMS if word.startswith(stem)), None)
+
+
+def _unknown_unit(tokens: tuple[_Token, ...], at: int) -> Iterator[str]:
+    """The word behind a number in digits, and what it is divided by: a unit that is not in the table, or what is
+    counted."""
+    while _adjoins(tokens, at) and tokens[at].text[0].isalpha() and tokens[at].value is None:
+        yield f"of {tokens[at].text}"
+        if at + 1 >= len(tokens) or tokens[at + 1].text != "/":
+            return
+        at += 2
+
+
+def _adjoins(tokens: tuple[_Token, ...], at: int) -> bool:
+    """Whether there is a token with nothing but a space between it and the one before: no full stop, no bracket."""
+    return at < len(tokens) and tokens[at].start - tokens[at - 1].end <= 1
 
 
 def _numbers(tokens: tuple[_Token, ...], at: int) -> tuple[list[tuple[_Token, _Token]], int]:
@@ -298,7 +323,7 @@ def _number_follows(tokens: tuple[_Token, ...], at: int, joints: frozenset[str])
 def _unit(tokens: tuple[_Token, ...], at: int) -> tuple[str, Fraction, int]:
     """Dimension, factor to its first unit, and the position behind the unit that begins at `at` (or after a hyphen)."""
     start = at + 1 if at + 1 < len(tokens) and tokens[at].text == "-" else at
-    if start >= len(tokens) or tokens[start].text not in _UNITS:
+    if not _adjoins(tokens, start) or tokens[start].text not in _UNITS:
         return "", Fraction(1), at
     dimension, factor = _UNITS[tokens[start].text]
     at = start + 1

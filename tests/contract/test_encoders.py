@@ -3,6 +3,7 @@
 import json
 import shutil
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ TEXTS = (
 
 
 def _model_folder(folder: Path) -> Path:
-    """all-MiniLM-L6-v2 as sentence-transformers wants it: the files that `fedrag setup` keeps, and their description."""
+    """all-MiniLM-L6-v2 as sentence-transformers wants it: the files of `fedrag setup`, and their description."""
     source = home() / "minilm"
     if not is_set_up(source):
         pytest.skip("all-MiniLM-L6-v2 is not here: run fedrag setup")
@@ -112,11 +113,11 @@ def test_a_question_is_closest_to_its_own_passage(encoder) -> None:
 
 
 def test_token_spans_are_ranges_of_the_text_in_order(encoder) -> None:
-    """Character positions, not bytes: accents, emoji and Chinese included; every letter and digit belongs to a token."""
+    """Character positions, not bytes, with accents, emoji and Chinese; every letter and digit belongs to a token."""
     for text in TEXTS:
         spans = encoder.token_spans(text)
         assert all(0 <= start < end <= len(text) for start, end in spans)
-        assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:], strict=False))
+        assert all(before[1] <= after[0] for before, after in pairwise(spans))
         covered = {position for start, end in spans for position in range(start, end)}
         assert all(position in covered for position, character in enumerate(text) if character.isalnum())
 

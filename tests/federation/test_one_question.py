@@ -105,3 +105,30 @@ def _recording(client, seen: list[bytes]):
 
     client.stream = recorded
     return client
+
+
+@pytest.mark.parametrize("stated", ["es", "de-AT"])
+def test_a_stated_language_that_is_not_covered_ends_the_question(workshop, put_question, stated) -> None:
+    """The answer abstains with its code, and no hospital saw the question."""
+    from dataclasses import replace
+
+    hospital = workshop.hospital("heart", {"warfarin.md": WARFARIN})
+    coordinator = workshop.coordinator(hospital.remote)
+    english = _EnglishOnly(coordinator.federation.encoder)
+    coordinator = replace(coordinator, federation=replace(coordinator.federation, encoder=english))
+    answer = put_question(coordinator, "¿Qué revierte la warfarina?", language=stated)
+    assert answer.abstained is not None
+    assert answer.abstained.code is AbstentionCode.LANGUAGE_NOT_COVERED
+    assert answer.disclosure.question_shown_to == ()
+    assert answer.coverage[0].status is NodeStatus.NOT_SELECTED
+
+
+class _EnglishOnly:
+    """An encoder that says it covers English only."""
+
+    def __init__(self, encoder) -> None:
+        self._encoder = encoder
+        self.identity = encoder.identity.model_copy(update={"languages": ("en",)})
+
+    def __getattr__(self, name: str):
+        return getattr(self._encoder, name)

@@ -2,9 +2,10 @@
 
 import re
 
-_STOP = frozenset(
-    ["a", "an", "and", "are", "as", "at", "be", "by", "can", "do", "does", "for", "from", "had", "has", "have", "how", "i", "if", "in", "is", "it", "its", "may", "my", "of", "on", "or", "our", "she", "he", "her", "his", "should", "that", "the", "their", "them", "then", "there", "these", "they", "this", "to", "was", "we", "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your", "not", "no"]
-)
+_STOP_WORDS = """a an and are as at be by can do does for from had has have how i if in is it its may my of on or our
+she he her his should that the their them then there these they this to was we what when where which who why will with
+would you your not no"""
+_STOP = frozenset(_STOP_WORDS.split())
 
 
 def content_words(text: str) -> frozenset[str]:

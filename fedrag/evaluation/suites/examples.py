@@ -25,8 +25,8 @@ from retriever_node.store import PassageStore
 YES_NO_MAYBE: Final = {"A": "yes", "B": "no", "C": "maybe"}
 SUITE: Final = "examples"
 _RULE: Final = """\
-right: choice and yes/no/maybe, the right option and no abstention; free text, a gold passage cited and every key fact in \
-the answer's text; unanswerable, abstained."""
+right: choice and yes/no/maybe, the right option and no abstention; free text, a gold passage cited and every key fact \
+in the answer's text; unanswerable, abstained."""
 
 
 class Settings(Config):

@@ -21,7 +21,6 @@ from fedrag.http.client import RemoteNode, http_client
 from fedrag.http.signing import Signer
 from fedrag.http.tokens import DevelopmentIssuer
 from retriever_node.assemble import NodeHome, assemble, create_node, open_store
-from retriever_node.collection import calibrate
 from retriever_node.config import CollectionConfig, IssuerConfig, NodeConfig, QuotaConfig
 from retriever_node.config import CoordinatorConfig as PinnedCoordinator
 from retriever_node.ingest import ingest
@@ -81,7 +80,6 @@ class Workshop:
         encoder = ENCODERS.build("hashing")
         store = open_store(home, encoder)
         ingest(source, "documents", store, encoder)
-        calibrate(store, "documents", encoder)
         store.close()
         node = assemble(home)
         self.opened.append(node)
@@ -125,11 +123,11 @@ def workshop(tmp_path: Path) -> Iterator[Workshop]:
 def put_question() -> Callable[..., Answer]:
     """Ask a coordinator one question, as an asker with purpose `treatment`."""
 
-    def put(coordinator: Coordinator, text: str, **request: object) -> Answer:
+    def put(coordinator: Coordinator, text: str, language: str | None = None, **request: object) -> Answer:
         async def once() -> Answer:
             await coordinator.descriptions.refresh()
             return await ask(
-                AskRequest.model_validate({"question": Question(text=text), **request}),
+                AskRequest.model_validate({"question": Question(text=text, language=language), **request}),
                 new_request_id(),
                 Asker(name="dr-test", purpose=Purpose.TREATMENT),
                 coordinator.config.limits,
