@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from aggregator.evidence import gather
-from router.catalogue import Catalogue
-
 from fedrag import account
 from fedrag.core.answer import AbstentionCode, Answer, Notice, QueryDisclosure, RedactionCount
 from fedrag.core.collection import RoutingDecision
@@ -37,6 +35,7 @@ from fedrag.core.wire import FloatVector, NodeId, RequestId, encode_vector
 from fedrag.encoders.language import detect
 from fedrag.fanout import CircuitBreaker, Gathered, ask_all
 from fedrag.stopwatch import Stopwatch
+from router.catalogue import Catalogue
 
 OFFERS_SHARE: Final = 0.35
 RELEASE_SHARE: Final = 0.35

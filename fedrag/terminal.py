@@ -17,8 +17,8 @@ from rich.text import Text
 from fedrag.core.errors import FedragError
 from fedrag.core.wire import Wire
 
-out: Final = Console(highlight=False, soft_wrap=True)
-err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+out: Final = Console(highlight=False)
+err: Final = Console(stderr=True, highlight=False)
 
 
 class _Rate(ProgressColumn):

@@ -37,9 +37,8 @@ def render(answer: Answer) -> RenderableType:
 def _verdict(answer: Answer) -> Text:
     if answer.abstained:
         return Text(f"No answer ({answer.abstained.code}): {answer.abstained.explanation}", style="bold cyan")
-    choice = f"{answer.choice}: " if answer.choice and not answer.text.startswith(answer.choice) else ""
-    doubt = f"  (confidence {answer.confidence:.2f}, {answer.reasoner.backend})"
-    return Text(f"{choice}{answer.text}", style="bold green").append(doubt, style="green")
+    doubt = f"\n(confidence {answer.confidence:.2f}, {answer.reasoner.backend})"
+    return Text(answer.text, style="bold green").append(doubt, style="green")
 
 
 def _source(answer: Answer, number: int) -> str:

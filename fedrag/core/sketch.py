@@ -210,12 +210,8 @@ def sketch_of(text: str) -> Sketch:
     hashes = np.array([_hash64(shingle) for shingle in shingles_of(text)], dtype=np.uint64)
     minima = _mixed(hashes[np.newaxis, :] ^ _SEEDS[:, np.newaxis]).min(axis=1)
     low = (minima & np.uint64(2**BITS - 1)).astype(np.uint8)
-    return Sketch(shingles=encode_base64((low[0::2] << BITS | low[1::2]).tobytes()), facts=facts_digest(text))
-
-
-def facts_digest(text: str) -> str:
-    """SHA-256 of `facts_of(text)`."""
-    return hashlib.sha256("\n".join((_VERSION, *facts_of(text))).encode()).hexdigest()
+    digest = hashlib.sha256("\n".join((_VERSION, *facts_of(text))).encode()).hexdigest()
+    return Sketch(shingles=encode_base64((low[0::2] << BITS | low[1::2]).tobytes()), facts=digest)
 
 
 def resemblance(a: Sketch, b: Sketch) -> float:

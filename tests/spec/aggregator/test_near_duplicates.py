@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.near_duplicates import RESEMBLANCE, fold, near_identical
+from aggregator.near_duplicates import RESEMBLANCE, fingerprint_of, fold, near_identical
 from fedrag.core.sketch import resemblance, sketch_of
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,9 @@ def sections() -> tuple[str, ...]:
 def both_ways(one: str, other: str) -> tuple[bool, bool]:
     """Whether they are folded by their texts, and by their sketches."""
     left, right = sketch_of(one), sketch_of(other)
-    return near_identical(one, other), left.facts == right.facts and resemblance(left, right) >= RESEMBLANCE
+    return near_identical(fingerprint_of(one), fingerprint_of(other)), left.facts == right.facts and resemblance(
+        left, right
+    ) >= RESEMBLANCE
 
 
 @given(data=st.data())

@@ -1,0 +1,1 @@
+"""Fitting the small heads of the extractive reasoner."""
