@@ -18,8 +18,8 @@ def gather(winners: Sequence[Winner], releases: Sequence[Release], encoder: Enco
     """What the reasoner may use: passages that won and were released by the hospital that offered them.
 
     A winner without its text is left out; a released passage that nobody asked for is never looked at. Passages that
-    turn out near-identical now that their text is known (patient passages come without a sketch) are folded like
-    offers. `method` names the merge method that chose the winners.
+    came without a sketch (those of patient collections) are compared now that their text is known, and folded like
+    offers; of two that had one the merge has decided. `method` names the merge method that chose the winners.
     """
     kept = _folded(_joined(winners, releases))
     claims: dict[NodeId, float] = {}
@@ -61,7 +61,8 @@ def _folded(joined: Sequence[tuple[Winner, ReleasedPassage]]) -> list[tuple[Winn
     fingerprints: list[Fingerprint] = []
     for winner, passage in joined:
         fingerprint = fingerprint_of(passage.text)
-        twin = next((at for at, other in enumerate(fingerprints) if near_identical(fingerprint, other)), None)
+        undecided = [at for at, (better, _) in enumerate(kept) if not (winner.offer.sketch and better.offer.sketch)]
+        twin = next((at for at in undecided if near_identical(fingerprint, fingerprints[at])), None)
         if twin is None:
             kept.append((winner, passage))
             fingerprints.append(fingerprint)

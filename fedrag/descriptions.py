@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Final
 
 import structlog
-from router.catalogue import Catalogue
 
 from fedrag.core.collection import NodeDescription
 from fedrag.core.deadline import Deadline
@@ -13,6 +12,7 @@ from fedrag.core.errors import FedragError
 from fedrag.core.protocols import Node
 from fedrag.core.wire import NodeId
 from fedrag.fanout import CircuitBreaker, ask_all
+from router.catalogue import Catalogue
 
 REFRESH_S: Final = 15.0
 """Also the longest that a hospital which was down at the start stays unknown."""

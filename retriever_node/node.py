@@ -9,6 +9,7 @@ Each step that can deny runs before anything is returned, so an error anywhere i
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from fedrag.core.collection import CollectionDescription, NodeDescription
@@ -22,6 +23,7 @@ from fedrag.core.exchange import (
     ReleasedPassage,
     ReleaseRequest,
     Similarity,
+    Sketch,
 )
 from fedrag.core.protocols import Encoder
 from fedrag.core.sketch import sketch_of
@@ -144,7 +146,7 @@ class RetrieverNode:
         return self.gate.identify(request.token, request.coordinator)
 
     def _search(self, asker: NodeAsker, request: OfferRequest) -> Sequence[tuple[ServedCollection, Hit]]:
-        """The k nearest passages over the collections that exist for this asker; ties by collection and passage."""
+        """The k nearest passages over the collections that exist for this asker; ties by collection, then document."""
         query = self._query(request)
         if query is None:
             return ()
@@ -154,7 +156,7 @@ class RetrieverNode:
             if served.policy.admits(asker)
             for hit in served.collection.search(query, request.k)
         ]
-        hits.sort(key=lambda pair: (-pair[1].similarity, pair[0].id, pair[1].passage_id))
+        hits.sort(key=lambda pair: (-pair[1].similarity, pair[0].id))  # stable: each search has its own order of ties
         return hits[: request.k]
 
     def _query(self, request: OfferRequest) -> FloatVector | None:
@@ -183,7 +185,7 @@ class RetrieverNode:
             rank=rank,
             probability=hit.probability,
             similarity=Similarity(value=hit.similarity, comparable_with=self.encoder.identity.comparable_with),
-            sketch=sketch_of(passage.text),
+            sketch=_sketch(passage.text),
         )
 
     def _open(self, request: ReleaseRequest, recipient: Recipient) -> dict[str, SealedPassage]:
@@ -222,6 +224,11 @@ class RetrieverNode:
             signature="",
         )
         return unsigned.model_copy(update={"signature": self.signer.sign("receipt", signed_bytes(unsigned))})
+
+
+@lru_cache(maxsize=16_384)
+def _sketch(text: str) -> Sketch:
+    return sketch_of(text)
 
 
 def _recipient(asker: NodeAsker, request: OfferRequest | ReleaseRequest) -> Recipient:

@@ -62,12 +62,29 @@ def _number(sample: FloatMatrix, maximum: int, random: np.random.Generator) -> i
 
 def _prototype(members: Doubles) -> Prototype:
     centre = members.mean(axis=0)
-    residuals = members - centre
-    # ‖C‖²_F from C (d × d) or the Gram matrix (n × n), whichever is smaller: they share their non-zero eigenvalues.
-    products = residuals.T @ residuals if len(members) > members.shape[1] else residuals @ residuals.T
-    trace = float(np.trace(products))
-    spread = float(np.sqrt(np.sum(products**2) / trace / len(members))) if trace > 1e-12 else 0.0
-    return Prototype(vector=encode_vector(centre.astype(np.float32)), mass=len(members), spread=spread)
+    return Prototype(
+        vector=encode_vector(centre.astype(np.float32)), mass=len(members), spread=_spread(members - centre)
+    )
+
+
+def _spread(residuals: Doubles) -> float:
+    """sqrt(‖C‖²_F / tr C) of the covariance behind n residuals z from their own mean.
+
+    The plain estimate of ‖C‖²_F is far too large for few members: it holds ‖z‖⁴ of each member with itself. Left out,
+    with T = Σ‖z‖² and t = T / (n - 1) for tr C: f = (‖ZZᵀ‖²_F - Σ‖z‖⁴) / (n (n - 1)) - (T / (n (n - 1)))². At least
+    t / d, the value of a cluster that varies alike in all d directions.
+    """
+    n, dimension = residuals.shape
+    squares = np.square(residuals).sum(axis=1)
+    total = float(squares.sum())
+    if n < 2 or total <= _NOTHING:
+        return 0.0
+    # ZZᵀ (n × n) or ZᵀZ (d × d), whichever is smaller: they share their non-zero eigenvalues.
+    products = residuals.T @ residuals if n > dimension else residuals @ residuals.T
+    pairs = float(np.sum(products**2) - np.sum(squares**2))
+    trace = total / (n - 1)
+    norm = pairs / (n * (n - 1)) - (total / (n * (n - 1))) ** 2
+    return float(np.sqrt(max(trace / dimension, norm / trace)))
 
 
 def _k_means(rows: FloatMatrix, clusters: int, random: np.random.Generator) -> FloatMatrix:

@@ -10,12 +10,12 @@ import pytest
 
 from fedrag.assemble import Coordinator, connect
 from fedrag.config import CoordinatorConfig, Limits
+from fedrag.conversation import ask
 from fedrag.core.answer import Answer
 from fedrag.core.config import PluginConfig
 from fedrag.core.identity import Asker, Purpose
 from fedrag.core.question import AskRequest, Question
 from fedrag.core.wire import ReleaseClass, new_request_id
-from fedrag.conversation import ask
 from fedrag.encoders import ENCODERS
 from fedrag.http.client import RemoteNode, http_client
 from fedrag.http.signing import Signer

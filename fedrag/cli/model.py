@@ -3,9 +3,8 @@
 import asyncio
 import os
 
-from reasoner.model_check import check
-
 from fedrag import terminal
+from reasoner.model_check import check
 
 
 def check_model(url: str, model: str | None, key_variable: str, *, as_json: bool) -> None:

@@ -34,7 +34,8 @@ class Prototype(Wire):
 
     `vector` is the cluster's mean embedding (length at most 1, shorter when the cluster is loose), `mass` its number of
     passages, `spread` the standard deviation of members along the direction in which they vary together:
-    sqrt(‖C‖²_F / tr C) of the cluster's covariance C, so that query · member is about Normal(query · vector, spread²).
+    sqrt(‖C‖²_F / tr C) of the cluster's covariance C, estimated with little bias for few members, so that query ·
+    member is about Normal(query · vector, spread²).
     """
 
     vector: Vector

@@ -138,8 +138,8 @@ def _steps(question: Question, made: Conclusion, passages: Passages) -> Iterator
     elif made.options:
         best = made.options[0]
         yield ReasoningStep(
-            text=f"Option {best.letter} ({question.options[best.letter]}) agrees best with the evidence, above all with "
-            f"[{best.best.citation}].",
+            text=f"Option {best.letter} ({question.options[best.letter]}) agrees best with the evidence, above all "
+            f"with [{best.best.citation}].",
             citations=(best.best.citation,),
             uncertainty=1 - best.probability,
         )

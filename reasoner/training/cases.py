@@ -17,6 +17,7 @@ from fedrag.core.question import OptionLetter, OptionText, Question, Text
 from fedrag.core.wire import NodeId, Wire
 
 SEEN: Final = frozenset("02468ace")
+YES_NO_MAYBE: Final[dict[OptionLetter, OptionText]] = {"A": "yes", "B": "no", "C": "maybe"}
 C = TypeVar("C", bound=BaseModel)
 
 
@@ -73,6 +74,12 @@ class Case:
     held: bool
 
 
+def as_question(example: Example) -> Question:
+    """A closed question without options of its own is asked with yes, no and maybe as its options."""
+    closed = example.format == "yes_no_maybe" and not example.options
+    return Question(text=example.text, options=YES_NO_MAYBE if closed else example.options)
+
+
 def seen(question_id: str) -> bool:
     """Whether a question may be used for building: half of them, by the first hex digit of SHA-256 of the id."""
     return hashlib.sha256(question_id.encode()).hexdigest()[0] in SEEN
@@ -84,16 +91,23 @@ def load(questions: Path, evidence: Path) -> tuple[Case, ...]:
         str(line["id"]): _parsed(Found, line, evidence, at) for at, line in _lines(evidence) if seen(str(line["id"]))
     }
     cases = []
-    for path in sorted(questions.glob("*.jsonl")):
-        for at, line in _lines(path):
-            if not seen(str(line["id"])) or line["id"] not in found:
-                continue
-            example = _parsed(Example, line, path, at)
+    for example in load_examples(questions):
+        if example.id in found:
             released = found[example.id].evidence
             held = any(gold.is_in(passage) for gold in example.gold for passage in released.passages)
-            question = Question(text=example.text, options=example.options)
-            cases.append(Case(example, question, released, held))
-    return tuple(sorted(cases, key=lambda one: one.example.id))
+            cases.append(Case(example, as_question(example), released, held))
+    return tuple(cases)
+
+
+def load_examples(questions: Path) -> tuple[Example, ...]:
+    """The seen half of a folder of question files, in order of the id. Raises InputError."""
+    examples = [
+        _parsed(Example, line, path, at)
+        for path in sorted(questions.glob("*.jsonl"))
+        for at, line in _lines(path)
+        if seen(str(line["id"]))
+    ]
+    return tuple(sorted(examples, key=lambda one: one.id))
 
 
 def without_gold(case: Case) -> Case | None:

@@ -23,7 +23,10 @@ def test_imports_run_one_way() -> None:
     ("statement", "forbidden"),
     [
         ("import fedrag", "fedrag."),
-        ("import retriever_node.service, retriever_node.assemble", "router aggregator reasoner torch onnx transformers"),
+        (
+            "import retriever_node.service, retriever_node.assemble",
+            "router aggregator reasoner torch onnx transformers",
+        ),
         ("import fedrag.api.app", "fedrag.evaluation torch transformers sentence_transformers onnx"),
         ("import fedrag.cli", "faiss onnxruntime torch fedrag.evaluation fedrag.assemble"),
     ],

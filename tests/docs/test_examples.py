@@ -13,7 +13,9 @@ HOSPITALS = ("harbourview", "lindenhof", "oakmere", "st-brannock")
 
 def records(folder: str) -> list[dict]:
     return [
-        json.loads(line) for path in sorted((EXAMPLES / folder).glob("*.jsonl")) for line in path.read_text().splitlines()
+        json.loads(line)
+        for path in sorted((EXAMPLES / folder).glob("*.jsonl"))
+        for line in path.read_text().splitlines()
     ]
 
 

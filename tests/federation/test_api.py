@@ -14,13 +14,18 @@ KEY, OTHER_KEY = "key-of-dr-a", "key-of-dr-b"
 
 
 def api_keys() -> list[dict[str, str]]:
-    return [{"name": name, "sha256": hashlib.sha256(key.encode()).hexdigest()} for name, key in (("a", KEY), ("b", OTHER_KEY))]
+    return [
+        {"name": name, "sha256": hashlib.sha256(key.encode()).hexdigest()}
+        for name, key in (("a", KEY), ("b", OTHER_KEY))
+    ]
 
 
 @pytest.fixture
 def api(workshop, tmp_path):
     """Opens the API as an asker's client; `async with api() as client`."""
-    hospital = workshop.hospital("heart", {"d.md": "# D\n\n## Reversal\nWarfarin bleeding is reversed with vitamin K 10 mg.\n"})
+    hospital = workshop.hospital(
+        "heart", {"d.md": "# D\n\n## Reversal\nWarfarin bleeding is reversed with vitamin K 10 mg.\n"}
+    )
 
     @asynccontextmanager
     async def opened(key: str = KEY):
@@ -144,7 +149,7 @@ async def test_an_answer_can_be_fetched_by_its_asker_only(api) -> None:
 
 
 async def test_feedback_is_recorded_once_per_asker_and_answer(api, tmp_path) -> None:
-    """A later verdict replaces an earlier; feedback on another's answer, or one that names another answer, is refused."""
+    """A later verdict replaces an earlier; feedback on another's answer is refused."""
     import sqlite3
 
     async with api() as client:

@@ -120,7 +120,9 @@ def test_four_of_eight_broken_answers_in_time_with_exact_coverage(workshop, eigh
 def test_the_survivors_evidence_is_what_they_would_give_alone(workshop, eight, put_question) -> None:
     """Not a passage, not an order, not a number differs from a federation of the four good ones."""
     good, broken = eight
-    with_all = put_question(workshop.coordinator(*good, *broken), "How is warfarin bleeding reversed?", deadline_ms=3000)
+    with_all = put_question(
+        workshop.coordinator(*good, *broken), "How is warfarin bleeding reversed?", deadline_ms=3000
+    )
     alone = put_question(workshop.coordinator(*good), "How is warfarin bleeding reversed?", deadline_ms=3000)
     assert evidence_of(with_all) == evidence_of(alone)
     assert with_all.evidence.source_weights == alone.evidence.source_weights
@@ -154,7 +156,8 @@ def test_a_dead_hospital_is_suspended_and_the_answer_says_so(workshop, put_quest
         good.remote, workshop.remote("dead", dead.node.signer, described_then(dead.node, refuse))
     )
     statuses = [
-        {one.node: one.status for one in put_question(coordinator, "warfarin bleeding").coverage}["dead"] for _ in range(3)
+        {one.node: one.status for one in put_question(coordinator, "warfarin bleeding").coverage}["dead"]
+        for _ in range(3)
     ]
     assert statuses == [NodeStatus.FAILED, NodeStatus.FAILED, NodeStatus.SUSPENDED]
 

@@ -33,7 +33,7 @@ def logged():
 
 
 def test_only_released_text_carries_its_canary(workshop, put_question, logged, capsys) -> None:
-    """Three passages, one winner: its canary is in the evidence, the two others are in no answer, log, metric or audit."""
+    """Three passages, one winner: its canary is in the evidence, the others' in no answer, log, metric or audit."""
     open_hospital = workshop.hospital("open", {f"d{n}.md": document(n) for n in range(3)})
     closed = workshop.hospital("closed", {"d.md": document(9)}, ReleaseClass.PATIENT)
     coordinator = workshop.coordinator(open_hospital.remote, closed.remote)

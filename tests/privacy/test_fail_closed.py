@@ -114,7 +114,10 @@ def test_a_policy_change_ends_the_life_of_older_handles(workshop) -> None:
     hospital = workshop.hospital("heart", DOCUMENT)
     (served,) = hospital.node.collections.values()
     config = hospital.home.config
-    config.write_text(config.read_text() + '\n[collections.policy]\nname = "protocol"\n[collections.policy.settings]\nidentified_only = true\n')
+    config.write_text(
+        config.read_text()
+        + '\n[collections.policy]\nname = "protocol"\n[collections.policy.settings]\nidentified_only = true\n'
+    )
     again = assemble(hospital.home)
     workshop.opened.append(again)
     (changed,) = again.collections.values()

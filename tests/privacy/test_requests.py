@@ -48,9 +48,7 @@ async def post(hospital, body: bytes, signer: Signer, signed_as: dict[str, objec
             **(signed_as or {}),
         }
     )
-    response = await hospital.remote.client.post(
-        "http://heart/v1/offers", content=body, headers=signed.headers(signer)
-    )
+    response = await hospital.remote.client.post("http://heart/v1/offers", content=body, headers=signed.headers(signer))
     return response.status_code, response.json().get("code", "ok")
 
 
@@ -181,5 +179,3 @@ async def test_bad_input_is_a_problem_with_a_code(workshop, hospital, body) -> N
         assert status == 200  # a finite number; another encoder's vector is ignored, the text is used
     else:
         assert (status, code) == (400, "bad_input")
-
-

@@ -165,8 +165,8 @@ def _equality(answers: Mapping[str, Answer], central: CentralExact, queries: np.
     rows = (
         ("questions", len(answers)),
         ("with ten passages", complete),
-        ("same ten passages, up to exact ties", same_passages),
-        ("same ten rows in the same order", same_order),
+        ("same similarities at every rank", same_passages),
+        ("same ten passages in the same order", same_order),
         ("largest difference of similarity at any rank", f"{worst:.1e}"),
     )
     return Table(

@@ -93,7 +93,9 @@ def read_lines(state: NodeState) -> list[str]:
 def test_an_untouched_chain_reads_back(state: NodeState) -> None:
     """Lines come oldest first."""
     write_lines(state, 3)
-    assert ['"at":"1970-01-01T00:00:0%d+00:00"' % n in line for n, line in enumerate(read_lines(state))] == [True] * 3
+    lines = read_lines(state)
+    assert len(lines) == 3
+    assert all(f'"at":"1970-01-01T00:00:0{second}+00:00"' in line for second, line in enumerate(lines))
 
 
 @pytest.mark.parametrize(
