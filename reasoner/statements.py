@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,7 +19,8 @@ MAXIMUM_STATEMENTS: Final = 64
 """Sentences that are encoded, those of the best passages first: about half a second on one processor core."""
 LONG_CHARACTERS: Final = 300
 PIECES: Final = 4
-SAME_BEGINNING: Final = 6
+"""Word pieces from which on a word counts as a technical term."""
+SAME_BEGINNING: Final = 4
 SUPPORT_FEATURES: Final = ("similarity", "passage", "overlap", "quantity", "rank", "length")
 
 _ASKS_QUANTITY: Final = re.compile(
@@ -61,6 +63,9 @@ class Reading:
     """An option's own words, in order of its letter."""
     claims: tuple[FloatVector, ...]
     """The question's last sentence followed by the option."""
+    passages: tuple[float, ...]
+    """Cosine of each passage with the question: that of its offer where this encoder made it, else of its best
+    sentence."""
     unknown_terms: int
     """Technical terms of the question that occur nowhere in the evidence."""
 
@@ -90,6 +95,7 @@ def read(question: Question, evidence: Evidence, encoder: Encoder, head: Head) -
         question_stems=wanted,
         options=tuple(queries[1 : 1 + len(options)]),
         claims=tuple(queries[1 + len(options) :]),
+        passages=_similarities(evidence, statements, encoder),
         unknown_terms=_unknown_terms(question.text, evidence, encoder),
     )
 
@@ -125,6 +131,18 @@ def _sentences(evidence: Evidence) -> list[tuple[EvidencePassage, str]]:
         for span in spans(passage.passage.text)
     ]
     return found[:MAXIMUM_STATEMENTS]
+
+
+def _similarities(evidence: Evidence, statements: Sequence[Statement], encoder: Encoder) -> tuple[float, ...]:
+    found = []
+    for passage in evidence.passages:
+        offered = passage.similarity
+        if offered is not None and offered.comparable_with == encoder.identity.comparable_with:
+            found.append(offered.value)
+        else:
+            own = [one.similarity for one in statements if one.citation == passage.number]
+            found.append(max(own, default=0.0))
+    return tuple(found)
 
 
 def _unknown_terms(question: str, evidence: Evidence, encoder: Encoder) -> int:

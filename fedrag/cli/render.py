@@ -8,6 +8,7 @@ from rich.text import Text
 from fedrag.core.answer import Answer, EvidencePassage
 
 _QUOTE_CHARACTERS = 160
+_STEP_CHARACTERS = 120
 
 
 def render(answer: Answer) -> RenderableType:
@@ -17,7 +18,8 @@ def render(answer: Answer) -> RenderableType:
         parts.append(Text("Steps", style="bold"))
         for number, step in enumerate(answer.steps, start=1):
             cited = "".join(f"[{citation}]" for citation in step.citations)
-            parts.append(Text(f"  {number}. {step.text} {cited}  (uncertainty {step.uncertainty:.2f})"))
+            text = _shortened(step.text, _STEP_CHARACTERS)
+            parts.append(Text(f"  {number}. {text} {cited}  (uncertainty {step.uncertainty:.2f})"))
     for conflict in answer.evidence.conflicts:
         first, second = (_source(answer, quote.citation) for quote in (conflict.first, conflict.second))
         parts.append(Text(f"Hospitals disagree ({conflict.kind})", style="bold yellow"))
@@ -28,7 +30,7 @@ def render(answer: Answer) -> RenderableType:
         parts.append(Text("Sources", style="bold"))
         parts.extend(_passage(passage) for passage in cited_passages)
     parts.extend(Text(f"Note: {notice.message}", style="magenta") for notice in answer.notices)
-    parts.append(_hospitals(answer))
+    parts += [_hospitals(answer), _bounds(answer)]
     parts.append(Text(answer.intended_use, style="dim"))
     title = Text(f"Q: {answer.question.text}", style="bold")
     return Panel(Group(*parts), title=title, title_align="left", padding=(0, 1))
@@ -50,7 +52,7 @@ def _source(answer: Answer, number: int) -> str:
 def _passage(evidence: EvidencePassage) -> Text:
     citation = evidence.passage.citation
     text = " ".join(evidence.passage.text.split())
-    quote = text if len(text) <= _QUOTE_CHARACTERS else text[:_QUOTE_CHARACTERS].rsplit(" ", 1)[0] + " …"
+    quote = _shortened(text, _QUOTE_CHARACTERS)
     place = " · ".join(
         part
         for part in (
@@ -68,19 +70,29 @@ def _passage(evidence: EvidencePassage) -> Text:
 
 def _hospitals(answer: Answer) -> Table:
     table = Table(title="Hospitals", title_justify="left", show_edge=False, pad_edge=False)
-    for heading in ("hospital", "what became of it", "ms", "weight", "passages given", "bytes", "patients", "bound"):
+    for heading in ("hospital", "what became of it", "ms", "weight", "gave away"):
         table.add_column(heading)
     gave = {one.node: one for one in answer.disclosure.hospitals}
     for outcome in answer.coverage:
         code = f" ({outcome.code})" if outcome.code else ""
-        row = [outcome.node, outcome.status.replace("_", " ") + code, f"{outcome.elapsed_ms:.0f}"]
         weight = answer.evidence.source_weights.get(outcome.node)
-        row.append(f"{weight:.2f}" if weight is not None else "")
         given = gave.get(outcome.node)
-        row += (
-            [str(given.passages), str(given.text_bytes), str(given.patients), given.bound]
-            if given
-            else ["0"] * 3 + [""]
+        table.add_row(
+            outcome.node,
+            outcome.status.replace("_", " ") + code,
+            f"{outcome.elapsed_ms:.0f}",
+            f"{weight:.2f}" if weight is not None else "",
+            f"{given.passages} passages, {given.text_bytes} bytes, {given.patients} patients" if given else "nothing",
         )
-        table.add_row(*row)
     return table
+
+
+def _bounds(answer: Answer) -> Text:
+    bounds = sorted(
+        {one.bound if one.epsilon is None else f"epsilon {one.epsilon:g}" for one in answer.disclosure.hospitals}
+    )
+    return Text(f"Privacy of what was given away: {'; '.join(bounds) or 'nothing left a hospital'}.", style="dim")
+
+
+def _shortened(text: str, characters: int) -> str:
+    return text if len(text) <= characters else text[:characters].rsplit(" ", 1)[0] + " …"

@@ -48,7 +48,7 @@ SUPPORT_PRIOR: Final = Prior((5.0, 0.7, 2.0, 0.5, 1.0, 0.5, -6.0), (5.0, 0.7, 2.
 OPTION_PRIOR: Final = Prior((2.0, 1.0, 3.0, 3.0, 0.0), (1.0, 1.0, 2.0, 2.0, 1e-6))
 VERDICT_PRIOR: Final = Prior((1.5, 0.0, 2.5, 1.0, 0.5, -1.0), (1.0, 0.5, 1.0, 0.7, 0.7, 1.0))
 """lean and its intercept; conflict, opposition, hedged and their intercept."""
-ANSWERABLE_PRIOR: Final = Prior((1.0, 3.0, 0.5, 1.0, -1.0, 0.0), (1.0, 3.0, 1.0, 2.0, 1.0, 4.0))
+ANSWERABLE_PRIOR: Final = Prior((3.0, 3.0, 2.0, 1.0, -1.0, -1.0), (3.0, 3.0, 2.0, 2.0, 1.0, 4.0))
 CONFIDENCE_PRIOR: Final = Prior((0.6, 0.6, -0.3), (0.4, 0.4, 1.0))
 MODEL_HEAD: Final = Head(features=MODEL_FEATURES, coefficients=(0.5, 0.4, 0.8, -0.7), intercept=-0.3)
 """Not fitted: no language model was at hand. A deliberate shrinkage of what models claim, who claim too much."""
