@@ -8,7 +8,7 @@ from math import inf
 from typing import Final
 
 from aggregator.words import WORD, carries_meaning, content_words, stem
-from fedrag.core.sketch import Quantity, quantities, substances
+from fedrag.core.quantities import Quantity, quantities, substances
 
 _CLAUSE: Final = re.compile(r"[,;:()](?!\d)|\b(?=(?:if|when|where|unless|because|since|although|until|while|whose)\b)")
 _CONDITION: Final = re.compile(r"\W*(?:if|when|where|unless|whose|while|until|above|below|under|at|between|for)\b")

@@ -6,7 +6,8 @@ from typing import Final
 
 from fedrag.core.exchange import Sketch
 from fedrag.core.protocols import NodeOffer, Winner
-from fedrag.core.sketch import facts_of, resemblance, shingles_of
+from fedrag.core.quantities import facts_of
+from fedrag.core.sketch import resemblance, shingles_of
 from fedrag.core.wire import NodeId
 
 RESEMBLANCE: Final = 0.6

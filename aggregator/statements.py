@@ -11,7 +11,7 @@ from typing import Final
 
 from aggregator.figures import Clause, ClauseKind, Figure, clauses, figures
 from aggregator.words import content_words
-from fedrag.core.sketch import normalised
+from fedrag.core.quantities import normalised
 
 MAXIMUM_STATEMENTS: Final = 50
 """Of one passage. More than an encoder's window holds; a passage of a thousand full stops must not stall an answer."""

@@ -1,14 +1,15 @@
 """Words that carry meaning. English."""
 
 import re
+import threading
 from typing import Final
 
 import Stemmer
 
-from fedrag.core.sketch import normalised
+from fedrag.core.quantities import normalised
 
 WORD: Final = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
-_STEMMER: Final = Stemmer.Stemmer("english")
+_local = threading.local()
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -39,4 +40,7 @@ def carries_meaning(word: str) -> bool:
 
 
 def stem(word: str) -> str:
-    return str(_STEMMER.stemWord(word))
+    """Snowball English. One stemmer per thread: it keeps state while it works."""
+    if not hasattr(_local, "stemmer"):
+        _local.stemmer = Stemmer.Stemmer("english")
+    return str(_local.stemmer.stemWord(word))

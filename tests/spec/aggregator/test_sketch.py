@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from fedrag.core.exchange import Sketch
-from fedrag.core.sketch import facts_of, quantities, resemblance, shingles_of, sketch_of
+from fedrag.core.quantities import facts_of, quantities
+from fedrag.core.sketch import resemblance, shingles_of, sketch_of
 
 TEXT = "Give paracetamol 15 mg/kg every 6 hours to a child with fever; do not exceed 4 doses in 24 hours."
 
