@@ -1,0 +1,156 @@
+"""Both command lines: a newcomer's whole path with its own documents, and plain errors with their exit codes."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fedrag.local_federation import LocalFederation
+
+
+def run(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, timeout=120)
+
+
+@pytest.fixture
+def guidelines(tmp_path: Path) -> Path:
+    folder = tmp_path / "guidelines"
+    folder.mkdir()
+    (folder / "warfarin.md").write_text("# Warfarin\n\n## Reversal\nGive vitamin K 10 mg for major bleeding.\n")
+    return folder
+
+
+def test_the_path_of_the_readme(tmp_path: Path, guidelines: Path) -> None:
+    """init, init, ingest, serve, add-node, serve, ask: each step prints what the next one needs."""
+    made = run("fedrag", "init", "--home", "coordinator", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    words = " ".join(made.stdout.split())
+    pins = dict(re.findall(r"--(coordinator|issuer) (\S+=\S+)", words))
+    key = words.rsplit(" ", 1)[1]
+    node = ["--home", "node", "--id", "mine", "--folder", f"{guidelines}=protocol", "--encoder", "hashing"]
+    made = run(
+        "retriever_node", "init", *node, "--coordinator", pins["coordinator"], "--issuer", pins["issuer"], cwd=tmp_path
+    )
+    assert made.returncode == 0, made.stderr
+    public_key = re.search(r"public key (\S+)", " ".join(made.stdout.split())).group(1)
+    assert run("retriever_node", "ingest", "--home", "node", cwd=tmp_path).returncode == 0
+    config = tmp_path / "coordinator" / "coordinator.toml"
+    config.write_text(config.read_text() + '\n[encoder]\nname = "hashing"\n')
+    server = subprocess.Popen(
+        [sys.executable, "-m", "retriever_node", "serve", "--home", "node", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    api = None
+    try:
+        url = json.loads(server.stdout.readline())["url"]
+        added = run(
+            "fedrag",
+            "add-node",
+            "--home",
+            "coordinator",
+            "--id",
+            "mine",
+            "--url",
+            url,
+            "--key",
+            public_key,
+            cwd=tmp_path,
+        )
+        assert added.returncode == 0, added.stderr
+        api = subprocess.Popen(
+            [sys.executable, "-m", "fedrag", "serve", "--home", "coordinator", "--port", "0"],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+        )
+        base = json.loads(api.stdout.readline())["url"]
+        asked = run("fedrag", "ask", "How is warfarin reversed?", "--url", base, "--key", key, "--json", cwd=tmp_path)
+        assert asked.returncode == 0, asked.stderr
+        answer = json.loads(asked.stdout)
+        assert [one["node"] for one in answer["evidence"]["passages"]] == ["mine"]
+        shown = run("fedrag", "ask", "How is warfarin reversed?", "--url", base, "--key", key, cwd=tmp_path)
+        assert "Not a medical device" in " ".join(shown.stdout.split())
+        wrong = run("fedrag", "ask", "x", "--url", base, "--key", "wrong", cwd=tmp_path)
+        assert (wrong.returncode, "unknown_key" in wrong.stderr) == (4, True)
+    finally:
+        for process in (server, api):
+            if process is not None:
+                process.terminate()
+                process.wait(20)
+                process.stdout.close()
+    audited = run("retriever_node", "audit", "--home", "node", cwd=tmp_path)
+    kinds = [json.loads(line)["kind"] for line in audited.stdout.splitlines()]
+    assert kinds == ["offers", "release", "offers", "release"]
+    assert run("retriever_node", "check", "--home", "node", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "exit_code", "code"),
+    [
+        ("retriever_node", ["init", "--home", "n", "--id", "x", "--folder", "guidelines"], 2, "class_not_chosen"),
+        (
+            "retriever_node",
+            ["init", "--home", "n", "--id", "x", "--folder", "guidelines=secret"],
+            2,
+            "class_not_chosen",
+        ),
+        ("retriever_node", ["init", "--home", "n", "--id", "x", "--folder", "nowhere=public"], 2, "missing_folder"),
+        ("retriever_node", ["init", "--home", "n", "--id", "X!", "--folder", "guidelines=public"], 2, "bad_option"),
+        ("retriever_node", ["ingest", "--home", "nowhere"], 78, "missing_config"),
+        ("fedrag", ["serve", "--home", "nowhere"], 78, "missing_config"),
+        ("fedrag", ["ask", "x", "--url", "http://127.0.0.1:9", "--key", "k"], 8, "unavailable"),
+        ("fedrag", ["ask", "", "--url", "http://127.0.0.1:9", "--key", "k"], 2, "bad_input"),
+        ("fedrag", ["demo", "--llm", "http://127.0.0.1:9/v1"], 2, "bad_option"),
+        ("fedrag", ["evaluate", "nothing"], 2, "unknown_suite"),
+        ("fedrag", ["evaluate", "medquad-liveqa"], 78, "no_data"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_mistake_is_one_plain_line(tmp_path, guidelines, monkeypatch, module, arguments, exit_code, code) -> None:
+    """With the error's code, its own exit code, no traceback, and nothing half-written."""
+    monkeypatch.delenv("FEDRAG_DATA", raising=False)
+    done = run(module, *arguments, cwd=tmp_path)
+    assert done.returncode == exit_code, done.stderr
+    assert f"error ({code})" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "n").exists()
+
+
+def test_an_index_of_another_encoder_is_refused(tmp_path, guidelines) -> None:
+    """Vectors of one encoder are never searched with another; the passages stay as they are."""
+    node = ["--home", "n", "--id", "x", "--folder", f"{guidelines}=protocol", "--encoder", "hashing"]
+    run("retriever_node", "init", *node, cwd=tmp_path)
+    assert run("retriever_node", "ingest", "--home", "n", cwd=tmp_path).returncode == 0
+    config = tmp_path / "n" / "node.toml"
+    config.write_text(config.read_text() + "\n[encoder.settings]\ndimension = 128\n")
+    done = run("retriever_node", "serve", "--home", "n", cwd=tmp_path)
+    assert (done.returncode, "other_encoder" in done.stderr) == (78, True)
+
+
+def test_a_misspelt_setting_is_an_error(tmp_path, guidelines) -> None:
+    """Unknown keys are never ignored; the message names file and key."""
+    run("retriever_node", "init", "--home", "n", "--id", "x", "--folder", f"{guidelines}=protocol", cwd=tmp_path)
+    config = tmp_path / "n" / "node.toml"
+    config.write_text("quotta = 1\n" + config.read_text())
+    done = run("retriever_node", "serve", "--home", "n", cwd=tmp_path)
+    assert done.returncode == 78
+    assert "quotta" in done.stderr
+    assert "node.toml" in done.stderr
+
+
+def test_leaving_a_local_federation_ends_its_processes(tmp_path) -> None:
+    """Nothing it started survives the context."""
+    from fedrag.config import CoordinatorConfig
+
+    with LocalFederation(tmp_path, (), CoordinatorConfig(coordinator="c", encoder={"name": "hashing"})) as federation:
+        federation.create()
+        federation.start()
+        processes = list(federation._processes.values())
+        assert all(process.poll() is None for process in processes)
+    assert all(process.poll() is not None for process in processes)
