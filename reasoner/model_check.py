@@ -13,6 +13,7 @@ from pydantic import Field
 from fedrag.core.deadline import Deadline
 from fedrag.core.errors import NotFound, Unavailable
 from fedrag.core.wire import Finite, Milliseconds, Name, Wire
+from reasoner.backends.openai import RESERVED_MS
 from reasoner.chat import ChatRequest, Completion, Message, Rejection
 from reasoner.chat_server import ChatServer
 from reasoner.dialect import Dialect, StructuredOutput, narrower
@@ -24,7 +25,6 @@ PROMPT_TOKENS: Final = 1500
 ANSWER_TOKENS: Final = 500
 THINKING_TOKENS: Final = 1500
 """What an answer, and thinking before it, is taken to need when a deadline is suggested."""
-RESERVED_MS: Final = 1500.0
 SAFETY: Final = 1.5
 _STEP_MS: Final = 500
 _COLOURS: Final = ("red", "green", "blue")

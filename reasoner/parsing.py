@@ -10,12 +10,14 @@ from typing import Final
 from reasoner.dialect import mapping
 
 MAXIMUM_STEPS: Final = 40
+MAXIMUM_ATTEMPTS: Final = 200
 MAXIMUM_STEP_CHARACTERS: Final = 4000
-_THINKING = re.compile(r"<(think|thinking|reasoning)>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
-_OPEN_THINKING = re.compile(r"<(?:think|thinking|reasoning)>", re.IGNORECASE)
-_CLOSE_THINKING = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
-_TRAILING_COMMA = re.compile(r",\s*([}\]])")
-_LETTER = re.compile(r"^\W*(?:option\s+)?([A-Z])(?:\W|$)", re.IGNORECASE)
+_SMALLEST_PERCENTAGE: Final = 2
+"""From here on a confidence is read as one of a hundred; what lies between 1 and 2 means nothing."""
+_OPENS: Final = re.compile(r"<(?:think|thinking|reasoning)>", re.IGNORECASE)
+_CLOSES: Final = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
+_TRAILING_COMMA: Final = re.compile(r",\s*([}\]])")
+_LETTER: Final = re.compile(r"^\W*(?:option\s+)?([A-Z])(?:\W|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +41,14 @@ class Reply:
 
 
 def split_thinking(text: str) -> tuple[str, str]:
-    """(thinking, rest). A tag that was opened and never closed means thinking did not end: the rest is empty. A closing
-    tag alone ends a thinking part that the chat template had opened."""
-    thinking = [match.group(2) for match in _THINKING.finditer(text)]
-    rest = _THINKING.sub("", text)
-    if closed := list(_CLOSE_THINKING.finditer(rest)):
-        thinking.append(rest[: closed[-1].start()])
-        rest = rest[closed[-1].end() :]
-    if opened := _OPEN_THINKING.search(rest):
-        thinking.append(rest[opened.end() :])
-        rest = rest[: opened.start()]
-    return "\n".join(part.strip() for part in thinking), rest.strip()
+    """(thinking, rest): the rest is what follows the last thinking. A closing tag alone ends a thinking part that the
+    chat template had opened; one that is opened and never closed did not end, and leaves no rest."""
+    thinking, rest = "", text
+    if closings := list(_CLOSES.finditer(text)):
+        thinking, rest = text[: closings[-1].start()], text[closings[-1].end() :]
+    if opening := _OPENS.search(rest):
+        thinking, rest = f"{thinking}\n{rest[opening.end() :]}", rest[: opening.start()]
+    return _OPENS.sub("", _CLOSES.sub("", thinking)).strip(), rest.strip()
 
 
 def parse(text: str, options: Mapping[str, str]) -> Reply | None:
@@ -77,10 +76,14 @@ def parse(text: str, options: Mapping[str, str]) -> Reply | None:
 
 
 def _objects(text: str) -> Iterator[dict[str, object]]:
-    """JSON objects in order of appearance, outermost only; trailing commas are forgiven."""
+    """JSON objects in order of appearance, outermost only; trailing commas are forgiven. What begins with ever so many
+    braces is given up after MAXIMUM_ATTEMPTS."""
     text = _TRAILING_COMMA.sub(r"\1", text)
     decoder, position = json.JSONDecoder(strict=False), 0
-    while (start := text.find("{", position)) >= 0:
+    for _ in range(MAXIMUM_ATTEMPTS):
+        start = text.find("{", position)
+        if start < 0:
+            return
         try:
             value, position = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
@@ -122,7 +125,7 @@ def _fraction(value: object) -> float | None:
             return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
-    if 1 < value <= 100:
+    if _SMALLEST_PERCENTAGE <= value <= 100:
         value /= 100
     return float(value) if 0 <= value <= 1 else None
 

@@ -1,11 +1,10 @@
 """Yes, no or maybe, from which way the evidence leans and whether it leans one way."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fedrag.core.answer import Conflict, Quote
+from fedrag.core.answer import Conflict, ConflictKind, Quote
 from fedrag.core.question import Question
 from reasoner.heads import Head, softmax
 from reasoner.stance import closed, direction, hedged, strength
@@ -14,6 +13,7 @@ from reasoner.statements import Reading, Statement, last_sentence
 LEANING_FEATURES: Final = ("lean",)
 UNDECIDED_FEATURES: Final = ("conflict", "opposition", "hedged")
 VERDICTS: Final = ("yes", "no", "maybe")
+NUMBERS: Final = 0.5
 _READ: Final = 4
 """Statements that take part: further ones are about something else more often than not."""
 
@@ -59,8 +59,10 @@ def verdict_features(
     """In the order of LEANING_FEATURES and of UNDECIDED_FEATURES.
 
     lean: mean direction of the best statements towards the question's, weighted by support and strength, in [-1, 1].
-    conflict: root of the weaker support of a conflict's two quotes relative to the best statement, largest over them.
-    opposition: the same for statements of different hospitals that point different ways, where no conflict is known.
+    conflict: support of a conflict's better supported quote relative to the best statement, largest over conflicts; a
+    conflict of numbers counts NUMBERS as much as one of do against do not.
+    opposition: weaker relative support of two statements of different hospitals that point different ways, where no
+    conflict is known.
     hedged: weighted share of statements that leave it to circumstances.
     """
     largest = max(one.support for one in reading.statements)
@@ -80,10 +82,16 @@ def verdict_features(
         default=0.0,
     )
     return (lean,), (
-        math.sqrt(max((conflict_support(one, reading.statements) for one in conflicts), default=0.0) / largest),
+        max((_bearing(one, reading.statements) for one in conflicts), default=0.0) / largest,
         0.0 if conflicts else opposed,
         sum(weight for weight, one in zip(weights, ranked, strict=True) if hedged(one.text)) / total,
     )
+
+
+def _bearing(conflict: Conflict, statements: Sequence[Statement]) -> float:
+    """How far a conflict leaves yes or no open. Both quotes are about the same thing, so the better one is enough."""
+    support = max(_quote_support(quote, statements) for quote in (conflict.first, conflict.second))
+    return support if conflict.kind is ConflictKind.NEGATION else NUMBERS * support
 
 
 def conflict_support(conflict: Conflict, statements: Sequence[Statement]) -> float:

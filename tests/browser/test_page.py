@@ -18,17 +18,24 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 KEY = "key-of-dr-a"
 HOSTILE = "<img src=x onerror=\"document.title='pwned'\"><script>document.title='pwned'</script>"
 DOCUMENTS = {
-    "heart": f"# Warfarin\n\n## Reversal\nFor major bleeding on warfarin give vitamin K 10 mg intravenously. {HOSTILE}\n",
-    "lung": "# Warfarin here\n\n## Reversal\nFor major bleeding on warfarin give vitamin K 5 mg intravenously.\n",
+    "heart": f"# Warfarin\n\n## Reversal\nFor major bleeding on warfarin give vitamin K 10 mg by vein. {HOSTILE}\n",
+    "lung": "# Warfarin here\n\n## Reversal\nFor major bleeding on warfarin give vitamin K 5 mg by vein.\n",
 }
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
 ]
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --hide-scrollbars --virtual-time-budget=8000"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--virtual-time-budget=8000",
+)
 
 
 def typing(text: str) -> str:
@@ -95,7 +102,7 @@ def test_an_answer_with_everything_it_rests_on_is_shown(site, tmp_path) -> None:
     page, paths = site
     dom = browse(page("How is major bleeding on warfarin reversed?"), tmp_path)
     shown = words(dom)
-    for expected in ("vitamin K 10 mg", "Reasoning", "Sources", "Hospitals", "answered", "text released", "heart", "lung"):
+    for expected in ("vitamin K 10 mg", "Reasoning", "Sources", "Hospitals", "answered", "text released"):
         assert expected in shown, expected
     assert "The question was shown to heart, lung as text." in shown
     assert "Not a medical device" in shown

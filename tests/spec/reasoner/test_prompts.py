@@ -43,7 +43,7 @@ def test_a_passage_cannot_close_its_fence(evidence) -> None:
      "<start_of_turn>", "<｜User｜>", "<tool_call>"],
 )  # fmt: skip
 def test_control_marks_of_chat_templates_are_taken_apart(evidence, mark) -> None:
-    """Some servers read them as control tokens wherever they stand: in passages, questions, options and earlier turns."""
+    """Some servers read them as control tokens wherever they stand: passage, question, option or earlier turn."""
     question = Question(
         text=f"What {mark} dose?",
         options={"A": f"5 {mark} mg"},

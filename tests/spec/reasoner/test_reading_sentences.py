@@ -1,5 +1,7 @@
 """Splitting passages into sentences, and comparing words, quantities and direction."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +41,7 @@ def test_spans_are_in_order_apart_bounded_and_hold_every_letter(text) -> None:
     """Whatever the text: quotes are exact stretches, none longer than the limit, and no word is lost between them."""
     found = spans(text)
     assert all(0 <= one.start < one.end <= len(text) and one.end - one.start <= MAXIMUM_CHARACTERS for one in found)
-    assert all(first.end <= second.start for first, second in zip(found, found[1:], strict=False))
+    assert all(first.end <= second.start for first, second in pairwise(found))
     kept = "".join(text[one.start : one.end] for one in found)
     assert sum(c.isalpha() for c in kept) == sum(c.isalpha() for c in text)
 

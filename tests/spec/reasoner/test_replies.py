@@ -24,7 +24,7 @@ GOOD = {"steps": [], "answer": "Heparin [1]", "choice": "B", "confidence": 0.7, 
         ("<think>hm</think>answer", "hm", "answer"),
         ("hm</think>answer", "hm", "answer"),
         ("<think>never ended", "never ended", ""),
-        ("<think>one</think><think>two</think>answer", "one\ntwo", "answer"),
+        ("<think>one</think>no<think>two</think>answer", "onenotwo", "answer"),
         ("<THINK>hm</THINK>\nanswer", "hm", "answer"),
         (
             '<think>maybe {"answer": "wrong"}</think>{"answer": "right"}',
@@ -70,7 +70,8 @@ def test_a_reply_is_found_in_what_models_write_around_it(written) -> None:
         json.dumps(GOOD | {"choice": "Q", "answer": "none of them"}),
         json.dumps({"answer": "", "choice": None}),
         "[" * 5000,
-        '{"a":' * 5000,
+        '{"a":' * 50_000,
+        "<think>" * 50_000,
     ],
 )
 def test_what_holds_no_answer_is_unreadable(written) -> None:
