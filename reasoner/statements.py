@@ -70,12 +70,14 @@ class Reading:
     """Technical terms of the question that occur nowhere in the evidence."""
 
 
-def read(question: Question, evidence: Evidence, encoder: Encoder, head: Head) -> Reading:
-    """Two calls of the encoder: one for the question and its options, one for all sentences."""
+def read(
+    question: Question, evidence: Evidence, encoder: Encoder, head: Head, maximum: int = MAXIMUM_STATEMENTS
+) -> Reading:
+    """Two calls of the encoder: one for the question and its options, one for the first `maximum` sentences."""
     options = [option for _, option in sorted(question.options.items())]
     asked = last_sentence(question.text)
     queries = encoder.encode_queries([question.text, *options, *(f"{asked} {option}" for option in options)])
-    sentences = _sentences(evidence)
+    sentences = _sentences(evidence)[:maximum]
     vectors = encoder.encode_passages([text for _, text in sentences]) if sentences else ()
     wanted, asks = frozenset(stems(question.text)), bool(_ASKS_QUANTITY.search(question.text))
     sources = len(evidence.source_weights)
@@ -125,12 +127,11 @@ def _features(
 
 
 def _sentences(evidence: Evidence) -> list[tuple[EvidencePassage, str]]:
-    found = [
+    return [
         (passage, passage.passage.text[span.start : span.end])
         for passage in evidence.passages
         for span in spans(passage.passage.text)
     ]
-    return found[:MAXIMUM_STATEMENTS]
 
 
 def _similarities(evidence: Evidence, statements: Sequence[Statement], encoder: Encoder) -> tuple[float, ...]:

@@ -84,6 +84,11 @@ class RetrieverNode:
             ),
         )
 
+    def refresh(self) -> None:
+        """Move on to what was ingested meanwhile; searches that run keep the state they began with."""
+        for served in self.collections.values():
+            served.collection.refresh()
+
     def offers(self, request: OfferRequest) -> Offers:
         """Raises IdentityError or Refused, for reasons that do not depend on content."""
         asker = self._identify(request)

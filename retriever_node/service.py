@@ -1,9 +1,12 @@
 """The node over HTTP: description, offers, releases, health, metrics."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Final, TypeVar
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from pydantic import ValidationError
@@ -19,13 +22,24 @@ from fedrag.http.signing import REQUEST_HEADERS, RESPONSE_HEADER, SignedRequest,
 from retriever_node.node import RetrieverNode
 
 MAXIMUM_REQUEST_BYTES: Final = 256 * 1024
+REFRESH_S: Final = 3.0
+_log = structlog.get_logger()
 Handler = Callable[[str, bytes], Wire]
 """The authenticated coordinator (empty: none is pinned) and the body, to what is answered."""
 
 
 def create_app(node: RetrieverNode) -> FastAPI:
     """Every route but health and metrics wants a signed request of a pinned coordinator, and signs what it answers."""
-    app = FastAPI(title="fedrag node", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(_keep_fresh(node))
+        yield
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+    app = FastAPI(title="fedrag node", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     registry = CollectorRegistry()
     requests = Counter("fedrag_node_requests", "Requests by route and code", ["route", "code"], registry=registry)
     seconds = Histogram("fedrag_node_request_seconds", "Seconds per request", ["route"], registry=registry)
@@ -75,6 +89,16 @@ def create_app(node: RetrieverNode) -> FastAPI:
         return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")
 
     return app
+
+
+async def _keep_fresh(node: RetrieverNode) -> None:
+    """An ingest beside a running node is found within seconds; one that cannot be read now is tried again."""
+    while True:
+        await asyncio.sleep(REFRESH_S)
+        try:
+            await run_in_threadpool(node.refresh)
+        except FedragError as error:
+            _log.warning("refresh_failed", code=error.code)
 
 
 R = TypeVar("R", OfferRequest, ReleaseRequest)

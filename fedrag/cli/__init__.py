@@ -188,7 +188,7 @@ def evaluate(
     if as_json:
         terminal.print_json(report.as_json())
     else:
-        terminal.out.print(report.as_text(), markup=False)
+        typer.echo(report.as_text())
 
 
 @model_app.command("check")

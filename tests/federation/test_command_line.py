@@ -154,3 +154,27 @@ def test_leaving_a_local_federation_ends_its_processes(tmp_path) -> None:
         processes = list(federation._processes.values())
         assert all(process.poll() is None for process in processes)
     assert all(process.poll() is not None for process in processes)
+
+
+def test_what_is_ingested_beside_a_running_node_is_found(tmp_path, guidelines, workshop, put_question) -> None:
+    """Refreshing moves a node on to the new generation; before, it answers from the old one."""
+    from fedrag.encoders import ENCODERS
+    from retriever_node.assemble import open_store
+    from retriever_node.ingest import ingest
+
+    hospital = workshop.hospital("heart", {"a.md": "# A\n\n## One\nWarfarin is reversed with vitamin K.\n"})
+    coordinator = workshop.coordinator(hospital.remote)
+    source = workshop.folder / "heart" / "documents"
+    (source / "b.md").write_text("# B\n\n## Two\nDabigatran is reversed with idarucizumab.\n")
+    encoder = ENCODERS.build("hashing")
+    beside = open_store(hospital.home, encoder)
+    ingest(source, "documents", beside, encoder)
+    beside.close()
+
+    def found() -> set[str]:
+        answer = put_question(coordinator, "What reverses dabigatran?")
+        return {one.passage.citation.section for one in answer.evidence.passages}
+
+    assert found() == {"One"}
+    hospital.node.refresh()
+    assert found() == {"One", "Two"}

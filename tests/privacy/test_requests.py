@@ -149,6 +149,28 @@ def test_one_asker_is_another_pseudonym_at_each_hospital(workshop) -> None:
     assert pseudonym("heart") != pseudonym("lung")
 
 
+async def test_a_forged_handle_releases_nothing(workshop, hospital) -> None:
+    """A release for a handle the node did not make is refused whole, whatever it looks like."""
+    import json
+
+    body = json.dumps(
+        {
+            "request_id": "0" * 32,
+            "coordinator": COORDINATOR,
+            "node": "heart",
+            "handles": ["A" * 92],
+            "processor": {"model": "m", "place": "coordinator"},
+            "deadline_ms": 1000,
+        }
+    ).encode()
+    signed = SignedRequest(COORDINATOR, "heart", "POST", "/v1/releases", body, int(time.time()), "f" * 32)
+    response = await hospital.remote.client.post(
+        "http://heart/v1/releases", content=body, headers=signed.headers(workshop.signer)
+    )
+    assert (response.status_code, response.json()["code"]) == (403, "bad_handle")
+    assert "vitamin" not in response.text
+
+
 async def test_a_large_body_is_refused_before_it_is_read(workshop, hospital) -> None:
     """A quarter of a mebibyte is plenty for a question."""
     status, code = await post(hospital, b" " * (300 * 1024), workshop.signer)
