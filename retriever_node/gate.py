@@ -7,7 +7,7 @@ from typing import Final
 import jwt
 
 from fedrag.core.errors import IdentityError
-from fedrag.core.identity import Purpose, Role
+from fedrag.core.identity import AskerToken, Purpose
 from fedrag.core.wire import NodeId
 from fedrag.http.signing import CLOCK_WINDOW_S, SignedRequest, public_key, verify
 from retriever_node.release import NodeAsker
@@ -60,7 +60,8 @@ class Gate:
                 issuer=issuer,
                 options={"require": _CLAIMS},
             )
-            return NodeAsker(str(claims["sub"]), Role(claims["role"]), Purpose(claims["purpose"]), issuer)
+            asker = AskerToken.from_claims(claims)
+            return NodeAsker(asker.pseudonym, asker.role, asker.purpose, asker.issuer)
         except jwt.ExpiredSignatureError:
             raise IdentityError("the asker's token has expired", code="expired_token") from None
         except (jwt.InvalidTokenError, ValueError):

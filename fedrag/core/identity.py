@@ -1,7 +1,8 @@
 """Who asks, and for what. The token itself is a compact JWT signed by the asker's own organisation (RFC 7519)."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final, Self
 
 from pydantic import Field, StringConstraints
 
@@ -29,6 +30,17 @@ class Role(StrEnum):
     SYSTEM = "system"
 
 
+_CLAIMS: Final = {
+    "issuer": "iss",
+    "pseudonym": "sub",
+    "audience": "aud",
+    "issued_at": "iat",
+    "expires_at": "exp",
+    "role": "role",
+    "purpose": "purpose",
+}
+
+
 class AskerToken(Wire):
     """The claims of a token, after its signature was checked.
 
@@ -43,6 +55,15 @@ class AskerToken(Wire):
     audience: NodeId
     issued_at: Annotated[int, Field(ge=0)]
     expires_at: Annotated[int, Field(ge=0)]
+
+    def claims(self) -> dict[str, str | int]:
+        """As JWT claims, under their registered names (RFC 7519, section 4.1)."""
+        return {claim: getattr(self, name) for name, claim in _CLAIMS.items()}
+
+    @classmethod
+    def from_claims(cls, claims: Mapping[str, object]) -> Self:
+        """The inverse of `claims`. Raises ValueError for claims that are missing or not what they should be."""
+        return cls.model_validate({name: claims.get(claim) for name, claim in _CLAIMS.items()})
 
 
 class Asker(Wire):

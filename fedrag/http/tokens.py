@@ -9,7 +9,7 @@ from typing import Final
 
 import jwt
 
-from fedrag.core.identity import Asker
+from fedrag.core.identity import Asker, AskerToken
 from fedrag.core.wire import NodeId
 from fedrag.http.signing import Signer
 
@@ -37,13 +37,13 @@ class DevelopmentIssuer:
         """A compact JWT good for this asker at this node."""
         pseudonym = hmac.new(self.secret, f"{asker.name}\0{node}".encode(), hashlib.sha256).hexdigest()[:32]
         now_s = int(self.clock())
-        claims = {
-            "iss": self.name,
-            "sub": pseudonym,
-            "aud": node,
-            "iat": now_s,
-            "exp": now_s + LIFETIME_S,
-            "role": asker.role,
-            "purpose": asker.purpose,
-        }
-        return jwt.encode(claims, self.signer.private_key, algorithm="EdDSA")
+        token = AskerToken(
+            issuer=self.name,
+            pseudonym=pseudonym,
+            role=asker.role,
+            purpose=asker.purpose,
+            audience=node,
+            issued_at=now_s,
+            expires_at=now_s + LIFETIME_S,
+        )
+        return jwt.encode(token.claims(), self.signer.private_key, algorithm="EdDSA")

@@ -132,3 +132,18 @@ class _EnglishOnly:
 
     def __getattr__(self, name: str):
         return getattr(self._encoder, name)
+
+
+def test_a_language_that_is_merely_detected_is_told_and_the_question_goes_on(workshop, put_question) -> None:
+    """Detection can be wrong, so it only warns: the hospitals are asked, and the answer carries a notice."""
+    from dataclasses import replace
+
+    hospital = workshop.hospital("heart", {"warfarin.md": WARFARIN})
+    coordinator = workshop.coordinator(hospital.remote)
+    english = _EnglishOnly(coordinator.federation.encoder)
+    coordinator = replace(coordinator, federation=replace(coordinator.federation, encoder=english))
+    spanish = put_question(coordinator, "¿Cómo se trata una hemorragia grave en un paciente que toma warfarina?")
+    told = put_question(coordinator, "How is a major bleed treated in a patient who takes warfarin?")
+    assert [notice.code for notice in spanish.notices] == ["language_not_covered"]
+    assert spanish.disclosure.question_shown_to == ("heart",)
+    assert told.notices == ()
