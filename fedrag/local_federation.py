@@ -88,14 +88,14 @@ class LocalFederation:
     def start_nodes(self) -> tuple[NodeEntry, ...]:
         for hospital in self.hospitals:
             home = self._node_home(hospital.node)
-            self._spawn(hospital.node, ["-m", "retriever_node", "serve", "--home", str(home.folder), "--port", "0"])
+            self._spawn(hospital.node, ["-m", "retriever_node", "serve", "--home", str(home.folder)])
         ready = [self._ready(hospital.node) for hospital in self.hospitals]
         return tuple(NodeEntry(id=one["node"], url=one["url"], public_key=one["public_key"]) for one in ready)
 
     def start_coordinator(self, nodes: Sequence[NodeEntry]) -> None:
         key = ApiKey(name=ASKER, sha256=hashlib.sha256(self.key.encode()).hexdigest(), purpose=Purpose.TREATMENT)
         write_toml(self.home.config, self.coordinator.model_copy(update={"nodes": tuple(nodes), "api_keys": (key,)}))
-        self._spawn("coordinator", ["-m", "fedrag", "serve", "--home", str(self.home.folder), "--port", "0"])
+        self._spawn("coordinator", ["-m", "fedrag", "serve", "--home", str(self.home.folder)])
         self.url = self._ready("coordinator")["url"]
 
     def client(self) -> Client:
@@ -121,8 +121,9 @@ class LocalFederation:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(_STOP_S)
-            if process.stdout is not None:
-                process.stdout.close()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
         self._processes.clear()
 
     @property
@@ -146,7 +147,12 @@ class LocalFederation:
     def _spawn(self, name: str, arguments: Sequence[str]) -> None:
         with self._log(name).open("w") as log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+                [sys.executable, *arguments, "--port", "0", "--with-parent"],
+                stdin=subprocess.PIPE,  # never written to: it ends when this process does, however it does
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
             )
 
     def _ready(self, name: str) -> dict[str, str]:

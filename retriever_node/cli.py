@@ -1,5 +1,6 @@
 """`fedrag-node`: one hospital's command line."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
@@ -113,6 +114,9 @@ def serve(
     home: Home,
     host: Annotated[str | None, typer.Option(help="Address to listen on; off loopback needs TLS.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", hidden=True, help="Stop when standard input ends.")
+    ] = False,
 ) -> None:
     """Answer the pinned coordinators until stopped. Prints one JSON line when ready."""
     from retriever_node.service import create_app
@@ -138,6 +142,7 @@ def serve(
         key=settings.tls_key,
         client_ca=settings.tls_client_ca,
         ready=lambda: terminal.print_line(ready),
+        until_closed=sys.stdin if with_parent else None,
     )
 
 

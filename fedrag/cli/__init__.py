@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -122,6 +123,9 @@ def serve(
     home: Home,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", hidden=True, help="Stop when standard input ends.")
+    ] = False,
 ) -> None:
     """Serve the question-answering API and its page until stopped. Prints one JSON line when ready."""
     from fedrag.api.app import create_app
@@ -145,6 +149,7 @@ def serve(
         certificate=settings.tls_certificate,
         key=settings.tls_key,
         ready=lambda: terminal.print_line(ready),
+        until_closed=sys.stdin if with_parent else None,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import typer
 from rich.rule import Rule
 
 from fedrag import terminal
@@ -91,13 +92,13 @@ def _ask_all(federation: LocalFederation, *, as_json: bool) -> None:
 
 
 def _stay(federation: LocalFederation) -> None:
-    terminal.out.print(
+    # Not through the console: it would break lines that people copy.
+    typer.echo(
         f"\nAsk your own: {federation.url}/#key={federation.key}\n"
         f"curl -s {federation.url}/v1/ask -H 'Authorization: Bearer {federation.key}' "
         "-H 'Content-Type: application/json' "
         """-d '{"question": {"text": "When is levothyroxine increased in pregnancy?"}}'\n"""
-        "Ctrl-C ends the demo and every process it started.",
-        markup=False,
+        "Ctrl-C ends the demo and every process it started."
     )
     while True:
         time.sleep(3600)

@@ -1,11 +1,13 @@
 """Listening: a port that is really ours, TLS wherever the network begins, a graceful end."""
 
 import ipaddress
+import os
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -45,8 +47,12 @@ def serve(
     key: Path | None = None,
     client_ca: Path | None = None,
     ready: Callable[[], None] = lambda: None,
+    until_closed: IO[str] | None = None,
 ) -> None:
-    """Serve until told to stop, then let running requests finish. With `client_ca`, callers must show a certificate."""
+    """Serve until told to stop, then let running requests finish. With `client_ca`, callers must show a certificate.
+
+    `until_closed`: also stop when this stream ends, as a pipe does whose other end has died, however it died.
+    """
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -64,4 +70,14 @@ def serve(
         ssl_ca_certs=str(client_ca) if client_ca else None,
         ssl_cert_reqs=ssl.CERT_REQUIRED if client_ca else ssl.CERT_NONE,
     )
-    Server(config).run(sockets=[listening])
+    server = Server(config)
+
+    def watch(stream: IO[str]) -> None:
+        # Below the stream's own buffer, whose lock would be held when the interpreter ends.
+        while os.read(stream.fileno(), 1024):
+            pass
+        server.should_exit = True
+
+    if until_closed is not None:
+        threading.Thread(target=watch, args=(until_closed,), daemon=True).start()
+    server.run(sockets=[listening])

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,31 @@ def test_what_is_ingested_beside_a_running_node_is_found(tmp_path, guidelines, w
     assert found() == {"One"}
     hospital.node.refresh()
     assert found() == {"One", "Two"}
+
+
+def test_a_federation_whose_parent_is_killed_ends_by_itself(tmp_path) -> None:
+    """No clean-up runs in a killed process: the pipes it held end, and so do the processes behind them."""
+    program = (
+        "import sys, time; from pathlib import Path\n"
+        "from fedrag.config import CoordinatorConfig; from fedrag.local_federation import LocalFederation\n"
+        f"federation = LocalFederation(Path({str(tmp_path)!r}), (), "
+        "CoordinatorConfig(coordinator='c', encoder={'name': 'hashing'}))\n"
+        "federation.create(); federation.start()\n"
+        "print(*(one.pid for one in federation._processes.values()), flush=True); time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait(10)
+    parent.stdout.close()
+    for _ in range(100):
+        if not _alive(child):
+            return
+        time.sleep(0.1)
+    pytest.fail("the child outlived its parent")
+
+
+def _alive(pid: int) -> bool:
+    """A zombie has ended; only nobody has asked for its exit status yet."""
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
