@@ -1,6 +1,7 @@
 """Listening: a port that is really ours, TLS wherever the network begins, a graceful end."""
 
 import ipaddress
+import logging
 import os
 import socket
 import ssl
@@ -39,6 +40,14 @@ def address_of(listening: socket.socket, *, tls: bool) -> str:
     return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+def without_error_text(record: logging.LogRecord) -> bool:
+    """A log filter: of an exception only its type is kept, for its text may hold a question or a passage."""
+    if record.exc_info and record.exc_info[0] is not None:
+        record.msg = f"{record.getMessage().strip()} ({record.exc_info[0].__name__})"
+        record.args, record.exc_info, record.exc_text = (), None, None
+    return True
+
+
 def serve(
     app: FastAPI,
     listening: socket.socket,
@@ -70,6 +79,7 @@ def serve(
         ssl_ca_certs=str(client_ca) if client_ca else None,
         ssl_cert_reqs=ssl.CERT_REQUIRED if client_ca else ssl.CERT_NONE,
     )
+    logging.getLogger("uvicorn.error").addFilter(without_error_text)
     server = Server(config)
 
     def watch(stream: IO[str]) -> None:

@@ -94,3 +94,21 @@ def test_the_nodes_state_holds_no_text(workshop, put_question) -> None:
     raw = hospital.home.state.read_bytes()
     assert b"zqxcanary" not in raw
     assert b"zqxquestionword" not in raw
+
+
+def test_the_servers_own_log_keeps_only_the_type_of_an_error() -> None:
+    """An unexpected exception whose text holds a passage reaches the web server's log as its type alone."""
+    import logging
+
+    from fedrag.http.serving import without_error_text
+
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    logger = logging.Logger("server")
+    logger.addHandler(handler)
+    logger.addFilter(without_error_text)
+    try:
+        raise RuntimeError("zqxcanary7")
+    except RuntimeError:
+        logger.exception("failed")
+    assert stream.getvalue() == "failed (RuntimeError)\n"
