@@ -5,6 +5,7 @@ answer = client.ask(AskRequest(question=Question(text="…")))
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -16,6 +17,7 @@ from fedrag.core.answer import Answer, Feedback
 from fedrag.core.plugins import describe
 from fedrag.core.question import AskRequest
 from fedrag.http.problem import Problem
+from fedrag.http.tls import client_context
 
 T = TypeVar("T")
 _SLACK_S: Final = 15.0
@@ -35,11 +37,15 @@ _KINDS: Final[Mapping[int, type[errors.FedragError]]] = {
 class Client:
     """Speaks to one coordinator. Raises FedragError with the code it gave, Unavailable when it gave none."""
 
-    def __init__(self, url: str, key: str, *, transport: httpx2.BaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, key: str, *, authority: Path | None = None, transport: httpx2.BaseTransport | None = None
+    ) -> None:
+        """`authority`: PEM file of whom to trust for TLS, where it is not one that everybody trusts."""
         self._http = httpx2.Client(
             base_url=url,
             headers={"authorization": f"Bearer {key}"},
             timeout=600 + _SLACK_S,
+            verify=True if authority is None else client_context(_read(authority)),
             trust_env=False,
             transport=transport,
         )
@@ -83,3 +89,10 @@ class Client:
         except ValidationError:
             raise errors.ProtocolError(f"status {response.status_code} without a problem document") from None
         raise _KINDS.get(told.status, errors.FedragError)(told.detail, code=told.code)
+
+
+def _read(authority: Path) -> str:
+    try:
+        return authority.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise errors.ConfigError(f"{authority} cannot be read", code="bad_authority") from None

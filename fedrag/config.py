@@ -1,22 +1,13 @@
 """`coordinator.toml`: what the operator of a federation decides."""
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from fedrag.core.answer import QueryDisclosure
-from fedrag.core.config import Config, PluginConfig
+from fedrag.core.config import Config, PluginConfig, ServeConfig
 from fedrag.core.identity import Purpose, Role
-from fedrag.core.wire import Base64, Name, NodeId, Sha256
-
-
-class NodeEntry(Config):
-    """A hospital of the federation: where it is, and the key its answers must verify with."""
-
-    id: NodeId
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$")]
-    public_key: Base64
+from fedrag.core.wire import Name, NodeId, Sha256
 
 
 class ApiKey(Config):
@@ -38,13 +29,6 @@ class Limits(Config):
     deadline_ms: Annotated[int, Field(ge=100, le=600_000)] = 10_000
 
 
-class ServeConfig(Config):
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] = 8800
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-
-
 class CoordinatorConfig(Config):
     coordinator: NodeId
     encoder: PluginConfig = PluginConfig(name="minilm")
@@ -53,13 +37,12 @@ class CoordinatorConfig(Config):
     reasoner: PluginConfig = PluginConfig(name="extractive")
     query_disclosure: QueryDisclosure = QueryDisclosure.TEXT
     limits: Limits = Limits()
-    nodes: tuple[NodeEntry, ...] = ()
     api_keys: tuple[ApiKey, ...] = ()
     serve: ServeConfig = ServeConfig()
 
     @model_validator(mode="after")
     def _unique(self) -> "CoordinatorConfig":
-        for what, ids in (("nodes", [n.id for n in self.nodes]), ("api_keys", [k.name for k in self.api_keys])):
-            if len(set(ids)) != len(ids):
-                raise ValueError(f"{what} with the same id")
+        names = [key.name for key in self.api_keys]
+        if len(set(names)) != len(names):
+            raise ValueError("api_keys with the same name")
         return self

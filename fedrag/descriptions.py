@@ -1,7 +1,7 @@
 """Keeping the catalogue fresh: every hospital is asked what it holds, again and again, while questions run."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
@@ -23,11 +23,11 @@ _log = structlog.get_logger()
 class DescriptionWatch:
     """The latest description of each hospital that gave one."""
 
-    def __init__(self, nodes: Mapping[NodeId, Node]) -> None:
+    def __init__(self, nodes: Callable[[], Mapping[NodeId, Node]], breaker: CircuitBreaker) -> None:
         self._nodes = nodes
         self._catalogue = Catalogue()
         self._names: dict[NodeId, str] = {}
-        self._breaker = CircuitBreaker(maximum_s=4 * REFRESH_S)
+        self._breaker = breaker
 
     def catalogue(self) -> Catalogue:
         return self._catalogue
@@ -39,7 +39,7 @@ class DescriptionWatch:
     async def refresh(self) -> None:
         deadline = Deadline.after_ms(_TIMEOUT_MS)
         gathered = await ask_all(
-            list(self._nodes.values()), lambda node: node.describe(deadline), deadline, self._breaker
+            list(self._nodes().values()), lambda node: node.describe(deadline), deadline, self._breaker
         )
         for description in gathered.values.values():
             self._take(description)

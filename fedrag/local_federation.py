@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,11 +20,12 @@ from typing import Final, Self
 
 from fedrag.assemble import CoordinatorHome, create_coordinator, issuer_name
 from fedrag.client import Client
-from fedrag.config import ApiKey, CoordinatorConfig, NodeEntry
+from fedrag.config import ApiKey, CoordinatorConfig
 from fedrag.core.config import write_toml
 from fedrag.core.errors import Unavailable
 from fedrag.core.identity import Purpose
 from fedrag.core.wire import NodeId
+from fedrag.members import Member, MemberRegistry
 from retriever_node.assemble import NodeHome, create_node
 from retriever_node.config import CoordinatorConfig as PinnedCoordinator
 from retriever_node.config import IssuerConfig, NodeConfig
@@ -40,7 +42,7 @@ class LocalFederation:
     Args:
         folder: where homes and logs go; kept afterwards.
         hospitals: node configurations; the coordinator's key and issuer are pinned in them here.
-        coordinator: its configuration; nodes and an API key are added here.
+        coordinator: its configuration; members and an API key are added here.
     """
 
     folder: Path
@@ -85,16 +87,20 @@ class LocalFederation:
         """Start all hospitals, then the coordinator that knows them by the keys they announced."""
         self.start_coordinator(self.start_nodes())
 
-    def start_nodes(self) -> tuple[NodeEntry, ...]:
+    def start_nodes(self) -> tuple[Member, ...]:
         for hospital in self.hospitals:
             home = self._node_home(hospital.node)
             self._spawn(hospital.node, ["-m", "retriever_node", "serve", "--home", str(home.folder)])
         ready = [self._ready(hospital.node) for hospital in self.hospitals]
-        return tuple(NodeEntry(id=one["node"], url=one["url"], public_key=one["public_key"]) for one in ready)
+        return tuple(Member(id=one["node"], urls=(one["url"],), public_key=one["public_key"]) for one in ready)
 
-    def start_coordinator(self, nodes: Sequence[NodeEntry]) -> None:
+    def start_coordinator(self, nodes: Sequence[Member]) -> None:
         key = ApiKey(name=ASKER, sha256=hashlib.sha256(self.key.encode()).hexdigest(), purpose=Purpose.TREATMENT)
-        write_toml(self.home.config, self.coordinator.model_copy(update={"nodes": tuple(nodes), "api_keys": (key,)}))
+        write_toml(self.home.config, self.coordinator.model_copy(update={"api_keys": (key,)}))
+        registry = MemberRegistry(self.home.members)
+        for node in nodes:
+            registry.put(node, time.time())
+        registry.close()
         self._spawn("coordinator", ["-m", "fedrag", "serve", "--home", str(self.home.folder)])
         self.url = self._ready("coordinator")["url"]
 

@@ -7,7 +7,7 @@ win the merge never leaves its hospital.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -49,13 +49,13 @@ class TokenIssuer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Federation:
-    """The parts a question meets on its way. `catalogue` is what is known of the hospitals' collections right now."""
+    """The parts a question meets on its way; `nodes` and `catalogue` are those of the moment it set out."""
 
     coordinator: NodeId
     redactor: Redactor
     encoder: Encoder
     nodes: Mapping[NodeId, Node]
-    catalogue: Callable[[], Catalogue]
+    catalogue: Catalogue
     routing: Mapping[str, RoutingPolicy]
     merging: MergeMethod
     reasoner: Reasoner
@@ -169,7 +169,7 @@ def retrieval_text(question: Question) -> str:
 
 
 def route(query: FloatVector, hop: Hop, parts: Federation) -> RoutingDecision:
-    collections = [one for one in parts.catalogue().collections() if one.node in hop.candidates]
+    collections = [one for one in parts.catalogue.collections() if one.node in hop.candidates]
     return parts.routing[hop.routing].route(query, parts.encoder.identity.comparable_with, collections, hop.limits)
 
 
@@ -249,7 +249,7 @@ class Collected:
 
 def coverage(hop: Hop, parts: Federation, offered: Gathered[Offers], collected: Collected) -> tuple[NodeOutcome, ...]:
     """One outcome of every hospital of the federation, in order of its id; the first thing that went wrong counts."""
-    described = {one.node for one in parts.catalogue().collections()}
+    described = {one.node for one in parts.catalogue.collections()}
     rounds = [offered.outcomes, *(gathered.outcomes for gathered in collected.rounds)]
 
     def outcome(node: NodeId) -> NodeOutcome:

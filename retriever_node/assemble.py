@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import secrets
+import ssl
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,11 @@ from fedrag.core.config import PluginConfig, load_toml, write_toml
 from fedrag.core.errors import ConfigError
 from fedrag.core.protocols import Encoder
 from fedrag.encoders import ENCODERS
-from fedrag.http.serving import is_loopback
+from fedrag.http.serving import is_loopback, live_certificate, require_safe
 from fedrag.http.signing import Signer
+from fedrag.http.tls import LiveCertificate, leaf_certificate, server_context
 from retriever_node.collection import Collection
-from retriever_node.config import CollectionConfig, NodeConfig, ServeConfig
+from retriever_node.config import CollectionConfig, NodeConfig
 from retriever_node.description import describe_collection
 from retriever_node.gate import Gate
 from retriever_node.handles import HandleSealer
@@ -46,6 +48,15 @@ class NodeHome:
     @property
     def sealing_key(self) -> Path:
         return self.folder / "handles.key"
+
+    @property
+    def certificate(self) -> Path:
+        return self.folder / "tls.pem"
+
+    @property
+    def coordinators(self) -> Path:
+        """Their roots for TLS, as enrolment learned them."""
+        return self.folder / "coordinators"
 
     @property
     def passages(self) -> Path:
@@ -113,14 +124,32 @@ def assemble(home: NodeHome) -> RetrieverNode:
     )
 
 
-def require_safe_serving(serve: ServeConfig, config: NodeConfig) -> None:
+def require_safe_serving(config: NodeConfig, host: str) -> None:
     """Off loopback a node starts only with TLS and a pinned coordinator. Raises ConfigError(unsafe_serving)."""
-    if is_loopback(serve.host):
-        return
-    if serve.tls_certificate is None or serve.tls_key is None:
-        raise ConfigError(f"{serve.host} is not loopback: set tls_certificate and tls_key", code="unsafe_serving")
-    if not config.coordinators:
-        raise ConfigError(f"{serve.host} is not loopback: pin a coordinator's public key", code="unsafe_serving")
+    require_safe(config.serve, host)
+    if not config.coordinators and not is_loopback(host):
+        raise ConfigError(f"{host} is not loopback: enrol with a coordinator first", code="unsafe_serving")
+
+
+def open_certificate(home: NodeHome, config: NodeConfig) -> LiveCertificate | None:
+    """What the node shows to its callers; None where TLS does not begin here."""
+    signer, names = Signer.load(home.signing_key), (*config.serve.names, "localhost", "127.0.0.1")
+
+    def make(now_s: float) -> bytes:
+        return leaf_certificate(signer, config.node, names, now_s, client=False)
+
+    return live_certificate(config.serve, home.certificate, make)
+
+
+def listening_tls(config: NodeConfig, certificate: LiveCertificate | None) -> ssl.SSLContext | None:
+    """Callers must show a certificate of a pinned coordinator, where it gave its root when the node enrolled."""
+    if certificate is None:
+        return None
+    roots = [one.authority for one in config.coordinators if one.authority is not None]
+    try:
+        return server_context(certificate, [root.read_text(encoding="utf-8") for root in roots])
+    except OSError:
+        raise ConfigError("a coordinator's root certificate is missing: enrol again", code="bad_authority") from None
 
 
 def _serve(config: NodeConfig, one: CollectionConfig, store: PassageStore, encoder: Encoder) -> ServedCollection:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from fedrag import terminal
 from fedrag.core.config import PluginConfig
-from fedrag.core.errors import InputError
+from fedrag.core.errors import ConfigError, InputError
 from fedrag.core.plugins import describe as describe_error
 from fedrag.core.wire import ReleaseClass
 from fedrag.http.serving import address_of, listen
@@ -20,6 +20,8 @@ from retriever_node.assemble import (
     NodeHome,
     assemble,
     create_node,
+    listening_tls,
+    open_certificate,
     open_config,
     open_encoder,
     open_store,
@@ -34,10 +36,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Run one hospital's node: your documents stay here; text leaves only as your policy allows.\n\n"
-    "A first node in three steps: fedrag-node init, fedrag-node ingest, fedrag-node serve.",
+    "A first node in four steps: fedrag-node init, fedrag-node ingest, fedrag-node enroll, fedrag-node serve.",
 )
 Home = Annotated[Path, typer.Option("--home", envvar="FEDRAG_NODE_HOME", help="The node's own folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+DEFAULT_PORT: Final = 8801
 _CLASSES: Final = ", ".join(ReleaseClass)
 
 
@@ -78,6 +81,51 @@ def init(
     signer = create_node(NodeHome(home), config)
     terminal.out.print(f"node {node} made in {home}\npublic key {signer.public_key}", markup=False)
     terminal.out.print(f"next: fedrag-node ingest --home {home}", markup=False)
+
+
+@app.command()
+def enroll(
+    home: Home,
+    coordinator: Annotated[str, typer.Option(help="The coordinator's address, as its operator told you.")],
+    url: Annotated[
+        list[str], typer.Option(help="Where this node will be reached, https://HOST:PORT; again for each replica.")
+    ],
+    code: Annotated[
+        str, typer.Option(envvar="FEDRAG_ENROLMENT_CODE", help="The one-time code; better in FEDRAG_ENROLMENT_CODE.")
+    ],
+    authority: Annotated[
+        Path | None, typer.Option(help="PEM of whom to trust for TLS at these addresses, where it is not this node.")
+    ] = None,
+    behind_proxy: Annotated[
+        bool, typer.Option("--behind-proxy", help="A proxy of yours ends TLS; the node itself speaks plain HTTP to it.")
+    ] = False,
+) -> None:
+    """Join a federation: prove the one-time code, pin the coordinator. Your keys stay here; safe to repeat.
+
+    With https addresses the node makes its own TLS certificate, signed by its own key, and asks callers for theirs.
+    """
+    from fedrag.http.invitation import InvitationCode
+    from retriever_node.enrolment import Joining, enrol
+
+    joining = Joining.plan(url, authority, behind_proxy=behind_proxy)
+    enrolled = enrol(NodeHome(home), coordinator, InvitationCode.parse(code), joining)
+    terminal.out.print(
+        f"joined {enrolled.coordinator}; its key is pinned in {NodeHome(home).config}\n"
+        f"next: fedrag-node serve --home {home} --host ADDRESS",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def renew(home: Home) -> None:
+    """Make a new TLS certificate now; a running node presents it within seconds. It also does so by itself."""
+    place = NodeHome(home)
+    certificate = open_certificate(place, open_config(place))
+    if certificate is None:
+        raise ConfigError("TLS does not begin at this node", code="not_own_certificate")
+    certificate.renew()
+    terminal.out.print("new certificate made", markup=False)
 
 
 @app.command()
@@ -123,24 +171,27 @@ def serve(
 
     place = NodeHome(home)
     config = open_config(place)
-    wanted = {"host": host, "port": port}
-    settings = config.serve.model_copy(update={key: value for key, value in wanted.items() if value is not None})
-    require_safe_serving(settings, config)
+    settings = config.serve
+    host = settings.host if host is None else host
+    port = next(one for one in (port, settings.port, DEFAULT_PORT) if one is not None)
+    require_safe_serving(config, host)
     terminal.configure_logging()
-    listening = listen(settings.host, settings.port)
+    certificate = open_certificate(place, config)
+    tls = listening_tls(config, certificate)
+    listening = listen(host, port)
     node = assemble(place)
     node.describe()  # the first description makes the prototypes: seconds that no router should wait for
     ready = {
         "node": node.id,
-        "url": address_of(listening, tls=settings.tls_certificate is not None),
+        "url": address_of(listening, tls=tls is not None),
         "public_key": node.signer.public_key,
     }
     serve_app(
         create_app(node),
         listening,
-        certificate=settings.tls_certificate,
-        key=settings.tls_key,
-        client_ca=settings.tls_client_ca,
+        tls=tls,
+        drain_s=settings.drain_s,
+        upkeep=certificate.upkeep if certificate else lambda: None,
         ready=lambda: terminal.print_line(ready),
         until_closed=sys.stdin if with_parent else None,
     )

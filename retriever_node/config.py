@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from fedrag.core.config import Config, PluginConfig
+from fedrag.core.config import Config, PluginConfig, ServeConfig
 from fedrag.core.wire import Base64, Name, NodeId, ReleaseClass
 
 
@@ -23,17 +23,21 @@ class CollectionConfig(Config):
 
 
 class IssuerConfig(Config):
-    """An organisation whose asker tokens this node believes."""
+    """An organisation whose asker tokens this node believes. `told_by`: the coordinator that named it at enrolment; no
+    other can put another key in its place."""
 
     name: Name
     public_key: Base64
+    told_by: NodeId | None = None
 
 
 class CoordinatorConfig(Config):
-    """A coordinator this node answers to, known by its pinned key."""
+    """A coordinator this node answers to, known by its pinned key. `authority`: PEM file; where it is given, callers
+    must show a certificate that it signed."""
 
     id: NodeId
     public_key: Base64
+    authority: Path | None = None
 
 
 class QuotaConfig(Config):
@@ -42,14 +46,6 @@ class QuotaConfig(Config):
     passages_per_request: Annotated[int, Field(ge=1, le=50)] = 20
     passages_per_asker_per_day: Annotated[int, Field(ge=1)] = 2_000
     passages_per_coordinator_per_day: Annotated[int, Field(ge=1)] = 20_000
-
-
-class ServeConfig(Config):
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] = 8801
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
-    tls_client_ca: Path | None = None
 
 
 class NodeConfig(Config):

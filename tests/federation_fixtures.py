@@ -107,7 +107,7 @@ class Workshop:
                 **overrides,
             }
         )
-        return connect(config, {remote.id: remote for remote in remotes}, http_client(), self.issuer)
+        return connect(config, lambda: {remote.id: remote for remote in remotes}, self.issuer)
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def put_question() -> Callable[..., Answer]:
                 Asker(name="dr-test", purpose=Purpose.TREATMENT),
                 coordinator.config.limits,
                 coordinator.config.routing.name,
-                coordinator.federation,
+                coordinator.federation(),
             )
 
         return asyncio.run(once())

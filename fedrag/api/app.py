@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 
 from fedrag.api.answers import AnswerShelf
 from fedrag.api.body_limit import BodyLimit
+from fedrag.api.enrolment import enrolment_routes
 from fedrag.api.feedback import FeedbackLog
 from fedrag.assemble import Coordinator
 from fedrag.config import ApiKey
@@ -73,7 +74,7 @@ class Health(Wire):
 
 
 def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
-    config, parts, descriptions = coordinator.config, coordinator.federation, coordinator.descriptions
+    config, descriptions = coordinator.config, coordinator.descriptions
     shelf, feedback_log = AnswerShelf(), FeedbackLog(feedback_path)
     registry = CollectorRegistry()
     answers = Counter("fedrag_answers", "Answers by outcome", ["outcome"], registry=registry)
@@ -102,6 +103,8 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
         lifespan=lifespan,
     )
     problem.install(app)
+    if coordinator.desk is not None:
+        app.include_router(enrolment_routes(coordinator.desk))
     app.add_middleware(BodyLimit, maximum_bytes=256 * 1024)
 
     async def asker(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Asker:
@@ -114,7 +117,7 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
         """Ask the hospitals. Always answers, abstaining where it must; `coverage` tells what became of each."""
         request_id = new_request_id()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        answer = await ask(request, request_id, who, config.limits, config.routing.name, parts)
+        answer = await ask(request, request_id, who, config.limits, config.routing.name, coordinator.federation())
         shelf.put(answer, who.name)
         outcome = answer.abstained.code if answer.abstained else "answered"
         answers.labels(outcome).inc()
@@ -144,13 +147,15 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
         collections = descriptions.catalogue().collections()
         return tuple(
             _summary(node, descriptions.name_of(node), [one for one in collections if one.node == node])
-            for node in sorted(parts.nodes)
+            for node in sorted(coordinator.nodes())
         )
 
     @app.get("/health")
     async def health() -> Health:
         described = {one.node for one in descriptions.catalogue().collections()}
-        return Health(status="ok", coordinator=config.coordinator, nodes=len(parts.nodes), described=len(described))
+        return Health(
+            status="ok", coordinator=config.coordinator, nodes=len(coordinator.nodes()), described=len(described)
+        )
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:

@@ -1,6 +1,7 @@
 """One question to a running federation."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -20,6 +21,7 @@ def ask_once(
     routing: str | None,
     deadline_ms: int | None,
     *,
+    authority: Path | None,
     as_json: bool,
 ) -> None:
     pairs = [option.partition("=") for option in options]
@@ -28,7 +30,7 @@ def ask_once(
         request = AskRequest(question=question, routing=routing, deadline_ms=deadline_ms)
     except ValidationError as error:
         raise InputError(describe(error)) from None
-    with Client(url, key) as client:
+    with Client(url, key, authority=authority) as client:
         answer = client.ask(request)
     if as_json:
         terminal.print_json(answer)

@@ -2,12 +2,13 @@
 
 import os
 import tomllib
+from enum import StrEnum
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Annotated, Final, Self, TypeVar
 
 import platformdirs
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fedrag.core.errors import ConfigError
 from fedrag.core.plugins import describe
@@ -27,6 +28,43 @@ class PluginConfig(Config):
 
     name: str
     settings: dict[str, object] = Field(default_factory=dict)
+
+
+class Tls(StrEnum):
+    """Where a service's TLS begins."""
+
+    NONE = "none"
+    """Nowhere: on loopback only."""
+    OWN = "own"
+    """Here, with a certificate signed by the party's own identity key, renewed by itself."""
+    FILES = "files"
+    """Here, with an operator's own certificate; replaced files are loaded without a restart."""
+    PROXY = "proxy"
+    """At a proxy before this service, on a network that nobody else is on."""
+
+
+class ServeConfig(Config):
+    """Where a service listens.
+
+    `port`: the service's usual one when not given; 0 takes a free one. `names`: host names and addresses that its own
+    certificate is good for. `drain_s`: how long it still takes requests, told not to be ready, before it stops.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    tls: Tls = Tls.NONE
+    names: tuple[str, ...] = ()
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    drain_s: Annotated[float, Field(ge=0, le=600)] = 0
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.tls is Tls.FILES and (self.tls_certificate is None or self.tls_key is None):
+            raise ValueError('tls = "files" needs tls_certificate and tls_key')
+        if self.tls is not Tls.FILES and (self.tls_certificate is not None or self.tls_key is not None):
+            raise ValueError('tls_certificate and tls_key need tls = "files"')
+        return self
 
 
 def load_toml(path: Path, model: type[C]) -> C:

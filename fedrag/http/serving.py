@@ -1,5 +1,6 @@
 """Listening: a port that is really ours, TLS wherever the network begins, a graceful end."""
 
+import asyncio
 import ipaddress
 import logging
 import os
@@ -7,15 +8,20 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 from typing import IO, Final
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from fedrag.core.errors import ConfigError
+from fedrag.core.config import ServeConfig, Tls
+from fedrag.core.errors import ConfigError, FedragError
+from fedrag.http.tls import LiveCertificate
 
-_DRAIN_S: Final = 10
+_UPKEEP_S: Final = 2.0
+_log = structlog.get_logger()
 
 
 def is_loopback(host: str) -> bool:
@@ -48,36 +54,62 @@ def without_error_text(record: logging.LogRecord) -> bool:
     return True
 
 
+def require_safe(serve: ServeConfig, host: str) -> None:
+    """Off loopback a service starts only with TLS or behind a proxy that has it. Raises ConfigError(unsafe_serving)."""
+    if serve.tls is Tls.NONE and not is_loopback(host):
+        raise ConfigError(f'{host} is not loopback: set tls = "own", "files" or "proxy"', code="unsafe_serving")
+
+
+def live_certificate(serve: ServeConfig, own: Path, make: Callable[[float], bytes]) -> LiveCertificate | None:
+    """What this service presents in TLS handshakes; None where TLS does not begin here. `own`: where its own lies."""
+    match serve.tls:
+        case Tls.OWN:
+            return LiveCertificate(own, make=make)
+        case Tls.FILES if serve.tls_certificate is not None:
+            return LiveCertificate(serve.tls_certificate, serve.tls_key)
+        case _:
+            return None
+
+
 def serve(
     app: FastAPI,
     listening: socket.socket,
     *,
-    certificate: Path | None = None,
-    key: Path | None = None,
-    client_ca: Path | None = None,
+    tls: ssl.SSLContext | None = None,
+    drain_s: float = 0,
+    grace_s: float = 10,
+    upkeep: Callable[[], None] = lambda: None,
     ready: Callable[[], None] = lambda: None,
     until_closed: IO[str] | None = None,
 ) -> None:
-    """Serve until told to stop, then let running requests finish. With `client_ca`, callers must show a certificate.
+    """Serve until told to stop; then drain: tell `app.state.draining` for `drain_s`, stop listening, and give running
+    requests `grace_s` to finish.
 
-    `until_closed`: also stop when this stream ends, as a pipe does whose other end has died, however it died.
+    `upkeep` is called every few seconds, between requests. `until_closed`: also stop when this stream ends, as a pipe
+    does whose other end has died, however it died.
     """
+    app.state.draining = False
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             ready()
 
+        async def main_loop(self) -> None:
+            keeping = asyncio.create_task(_repeat(upkeep))
+            await super().main_loop()
+            app.state.draining = True
+            await asyncio.sleep(drain_s)
+            keeping.cancel()
+
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=_DRAIN_S,
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
-        ssl_ca_certs=str(client_ca) if client_ca else None,
-        ssl_cert_reqs=ssl.CERT_REQUIRED if client_ca else ssl.CERT_NONE,
+        proxy_headers=False,
+        timeout_graceful_shutdown=ceil(grace_s),
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
     )
     logging.getLogger("uvicorn.error").addFilter(without_error_text)
     server = Server(config)
@@ -91,3 +123,13 @@ def serve(
     if until_closed is not None:
         threading.Thread(target=watch, args=(until_closed,), daemon=True).start()
     server.run(sockets=[listening])
+
+
+async def _repeat(upkeep: Callable[[], None]) -> None:
+    """On the loop's own thread: a TLS context must not change while another thread begins a handshake with it."""
+    while True:
+        await asyncio.sleep(_UPKEEP_S)
+        try:
+            upkeep()
+        except (FedragError, OSError) as error:
+            _log.error("upkeep_failed", error=type(error).__name__, code=getattr(error, "code", ""))

@@ -1,12 +1,13 @@
 """Both command lines: a newcomer's whole path with its own documents, and plain errors with their exit codes."""
 
 import json
-import re
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from fedrag.local_federation import LocalFederation
@@ -15,6 +16,20 @@ from fedrag.local_federation import LocalFederation
 def run(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, timeout=120)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+def wait_until_described(base: str, nodes: int = 1) -> None:
+    """The coordinator asks new members what they hold within seconds."""
+    for _ in range(400):
+        if httpx2.get(f"{base}/health", trust_env=False).json()["described"] >= nodes:
+            return
+        time.sleep(0.1)
+    raise AssertionError("no description after 40 s")
 
 
 @pytest.fixture
@@ -26,51 +41,39 @@ def guidelines(tmp_path: Path) -> Path:
 
 
 def test_the_path_of_the_readme(tmp_path: Path, guidelines: Path) -> None:
-    """init, init, ingest, serve, add-node, serve, ask: each step prints what the next one needs."""
-    made = run("fedrag", "init", "--home", "coordinator", cwd=tmp_path)
+    """federation init, serve, invite; init, ingest, enroll, serve; ask: each step prints what the next one needs."""
+    made = run("fedrag", "federation", "init", "--home", "coordinator", "--json", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
-    words = " ".join(made.stdout.split())
-    pins = dict(re.findall(r"--(coordinator|issuer) (\S+=\S+)", words))
-    key = words.rsplit(" ", 1)[1]
-    node = ["--home", "node", "--id", "mine", "--folder", f"{guidelines}=protocol", "--encoder", "hashing"]
-    made = run(
-        "retriever_node", "init", *node, "--coordinator", pins["coordinator"], "--issuer", pins["issuer"], cwd=tmp_path
-    )
-    assert made.returncode == 0, made.stderr
-    public_key = re.search(r"public key (\S+)", " ".join(made.stdout.split())).group(1)
-    assert run("retriever_node", "ingest", "--home", "node", cwd=tmp_path).returncode == 0
+    key = json.loads(made.stdout)["api_key"]
     config = tmp_path / "coordinator" / "coordinator.toml"
     config.write_text(config.read_text() + '\n[encoder]\nname = "hashing"\n')
-    server = subprocess.Popen(
-        [sys.executable, "-m", "retriever_node", "serve", "--home", "node", "--port", "0"],
+    node = ["--home", "node", "--id", "mine", "--folder", f"{guidelines}=protocol", "--encoder", "hashing"]
+    assert run("retriever_node", "init", *node, cwd=tmp_path).returncode == 0
+    assert run("retriever_node", "ingest", "--home", "node", cwd=tmp_path).returncode == 0
+    port = free_port()
+    server = None
+    api = subprocess.Popen(
+        [sys.executable, "-m", "fedrag", "serve", "--home", "coordinator", "--port", "0"],
         stdout=subprocess.PIPE,
         text=True,
         cwd=tmp_path,
     )
-    api = None
     try:
-        url = json.loads(server.stdout.readline())["url"]
-        added = run(
-            "fedrag",
-            "add-node",
-            "--home",
-            "coordinator",
-            "--id",
-            "mine",
-            "--url",
-            url,
-            "--key",
-            public_key,
-            cwd=tmp_path,
-        )
-        assert added.returncode == 0, added.stderr
-        api = subprocess.Popen(
-            [sys.executable, "-m", "fedrag", "serve", "--home", "coordinator", "--port", "0"],
+        base = json.loads(api.stdout.readline())["url"]
+        invited = run("fedrag", "federation", "invite", "--home", "coordinator", "--id", "mine", "--json", cwd=tmp_path)
+        code = json.loads(invited.stdout)["code"]
+        own_url = f"http://127.0.0.1:{port}"
+        enroll = ["enroll", "--home", "node", "--coordinator", base, "--url", own_url, "--code", code]
+        joined = run("retriever_node", *enroll, cwd=tmp_path)
+        assert joined.returncode == 0, joined.stderr
+        server = subprocess.Popen(
+            [sys.executable, "-m", "retriever_node", "serve", "--home", "node", "--port", str(port)],
             stdout=subprocess.PIPE,
             text=True,
             cwd=tmp_path,
         )
-        base = json.loads(api.stdout.readline())["url"]
+        assert json.loads(server.stdout.readline())["url"] == own_url
+        wait_until_described(base)
         asked = run("fedrag", "ask", "How is warfarin reversed?", "--url", base, "--key", key, "--json", cwd=tmp_path)
         assert asked.returncode == 0, asked.stderr
         answer = json.loads(asked.stdout)
@@ -85,6 +88,7 @@ def test_the_path_of_the_readme(tmp_path: Path, guidelines: Path) -> None:
                 process.terminate()
                 process.wait(20)
                 process.stdout.close()
+    assert "mine  since" in run("fedrag", "federation", "members", "--home", "coordinator", cwd=tmp_path).stdout
     audited = run("retriever_node", "audit", "--home", "node", cwd=tmp_path)
     kinds = [json.loads(line)["kind"] for line in audited.stdout.splitlines()]
     assert kinds == ["offers", "release", "offers", "release"]

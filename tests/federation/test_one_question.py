@@ -114,8 +114,8 @@ def test_a_stated_language_that_is_not_covered_ends_the_question(workshop, put_q
 
     hospital = workshop.hospital("heart", {"warfarin.md": WARFARIN})
     coordinator = workshop.coordinator(hospital.remote)
-    english = _EnglishOnly(coordinator.federation.encoder)
-    coordinator = replace(coordinator, federation=replace(coordinator.federation, encoder=english))
+    english = _EnglishOnly(coordinator.parts.encoder)
+    coordinator = replace(coordinator, parts=replace(coordinator.parts, encoder=english))
     answer = put_question(coordinator, "¿Qué revierte la warfarina?", language=stated)
     assert answer.abstained is not None
     assert answer.abstained.code is AbstentionCode.LANGUAGE_NOT_COVERED
@@ -140,8 +140,8 @@ def test_a_language_that_is_merely_detected_is_told_and_the_question_goes_on(wor
 
     hospital = workshop.hospital("heart", {"warfarin.md": WARFARIN})
     coordinator = workshop.coordinator(hospital.remote)
-    english = _EnglishOnly(coordinator.federation.encoder)
-    coordinator = replace(coordinator, federation=replace(coordinator.federation, encoder=english))
+    english = _EnglishOnly(coordinator.parts.encoder)
+    coordinator = replace(coordinator, parts=replace(coordinator.parts, encoder=english))
     spanish = put_question(coordinator, "¿Cómo se trata una hemorragia grave en un paciente que toma warfarina?")
     told = put_question(coordinator, "How is a major bleed treated in a patient who takes warfarin?")
     assert [notice.code for notice in spanish.notices] == ["language_not_covered"]

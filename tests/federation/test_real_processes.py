@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from fedrag.config import CoordinatorConfig, Limits, NodeEntry
+from fedrag.config import CoordinatorConfig, Limits
 from fedrag.core.config import PluginConfig
 from fedrag.core.exchange import NodeStatus
 from fedrag.core.question import AskRequest, Question
 from fedrag.core.wire import ReleaseClass
 from fedrag.http.signing import RESPONSE_HEADER, Signer, response_payload
 from fedrag.local_federation import LocalFederation
+from fedrag.members import Member
 from retriever_node.assemble import NodeHome, assemble
 from retriever_node.config import CollectionConfig, NodeConfig
 
@@ -102,7 +103,7 @@ def answers(tmp_path_factory):
         homes = eight.folder / "nodes"
         with liar(NodeHome(homes / "malformed"), None) as one, liar(NodeHome(homes / "impostor"), "good-a") as two:
             for name, url in (("malformed", one), ("impostor", two)):
-                entries[name] = NodeEntry(id=name, url=url, public_key=entries[name].public_key)
+                entries[name] = Member(id=name, urls=(url,), public_key=entries[name].public_key)
             eight.start_coordinator(tuple(entries.values()))
             eight.pause("hung")
             eight.kill("killed")

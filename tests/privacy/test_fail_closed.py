@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from fedrag.core.config import PluginConfig
 from fedrag.core.errors import ConfigError
@@ -133,21 +134,33 @@ PINNED = (CoordinatorConfig(id="c", public_key="AAAA"),)
         (ServeConfig(host="127.0.0.1"), (), True),
         (ServeConfig(host="::1"), (), True),
         (ServeConfig(host="0.0.0.0"), PINNED, False),  # noqa: S104 - the point of the test
-        (ServeConfig(host="10.0.0.1", tls_certificate="c.pem", tls_key="k.pem"), (), False),
-        (ServeConfig(host="10.0.0.1", tls_certificate="c.pem"), PINNED, False),
-        (ServeConfig(host="10.0.0.1", tls_certificate="c.pem", tls_key="k.pem"), PINNED, True),
-        (ServeConfig(host="node.example", tls_certificate="c.pem", tls_key="k.pem"), (), False),
+        (ServeConfig(host="10.0.0.1", tls="files", tls_certificate="c.pem", tls_key="k.pem"), (), False),
+        (ServeConfig(host="10.0.0.1", tls="files", tls_certificate="c.pem", tls_key="k.pem"), PINNED, True),
+        (ServeConfig(host="10.0.0.1", tls="own"), PINNED, True),
+        (ServeConfig(host="10.0.0.1", tls="own"), (), False),
+        (ServeConfig(host="10.0.0.1", tls="proxy"), PINNED, True),
+        (ServeConfig(host="node.example", tls="proxy"), (), False),
     ],
 )
 def test_off_loopback_tls_and_a_pinned_coordinator_are_needed(serve, coordinators, safe) -> None:
     """A node that could be reached by strangers does not start without both."""
-    config = NodeConfig(node="n", name="N", coordinators=coordinators)
+    config = NodeConfig(node="n", name="N", coordinators=coordinators, serve=serve)
     if safe:
-        require_safe_serving(serve, config)
+        require_safe_serving(config, serve.host)
     else:
         with pytest.raises(ConfigError) as refused:
-            require_safe_serving(serve, config)
+            require_safe_serving(config, serve.host)
         assert refused.value.code == "unsafe_serving"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"tls": "files"}, {"tls": "files", "tls_certificate": "c.pem"}, {"tls_certificate": "c.pem", "tls_key": "k.pem"}],
+)
+def test_half_of_a_tls_configuration_is_an_error(settings) -> None:
+    """A certificate that would silently not be used, or is missing, stops the configuration."""
+    with pytest.raises(ValidationError):
+        ServeConfig.model_validate(settings)
 
 
 def test_concurrent_releases_of_one_request_never_exceed_its_quota(workshop) -> None:
@@ -167,7 +180,7 @@ def test_concurrent_releases_of_one_request_never_exceed_its_quota(workshop) -> 
         asker = Asker(name="dr-test")
         limits = coordinator.config.limits
         return await asyncio.gather(
-            *(ask(request, new_request_id(), asker, limits, "broadcast", coordinator.federation) for _ in range(6))
+            *(ask(request, new_request_id(), asker, limits, "broadcast", coordinator.federation()) for _ in range(6))
         )
 
     answers = asyncio.run(ask_many())
