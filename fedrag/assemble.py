@@ -1,24 +1,23 @@
-"""A coordinator from its home folder: `coordinator.toml`, its keys, its members."""
+"""The parts that a coordinator's configuration names, put together."""
 
 import os
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from aggregator.methods import MERGE_METHODS
 from fedrag.config import CoordinatorConfig
-from fedrag.core.config import PluginConfig, load_toml, write_toml
+from fedrag.core.config import PluginConfig
 from fedrag.core.protocols import Encoder, Node
 from fedrag.core.wire import NodeId
 from fedrag.descriptions import DescriptionWatch
 from fedrag.encoders import ENCODERS
 from fedrag.enrolment import EnrolmentDesk
 from fedrag.fanout import CircuitBreaker
+from fedrag.home import CoordinatorHome, open_certificate, open_config, open_desk, open_issuer
 from fedrag.http.client import RemoteNode, http_client
 from fedrag.http.signing import Signer
-from fedrag.http.tls import LiveCertificate, client_context, leaf_certificate, root_certificate
+from fedrag.http.tls import LiveCertificate, client_context
 from fedrag.http.tokens import DevelopmentIssuer
 from fedrag.live_members import Connection, LiveMembers
 from fedrag.members import Member, MemberRegistry
@@ -26,52 +25,6 @@ from fedrag.pipeline import Federation
 from fedrag.redaction import PatternRedactor
 from reasoner.backends import BACKENDS, Surroundings
 from router.policies import ROUTING_POLICIES
-
-
-@dataclass(frozen=True, slots=True)
-class CoordinatorHome:
-    """Where a coordinator keeps its configuration and keys."""
-
-    folder: Path
-
-    @property
-    def config(self) -> Path:
-        return self.folder / "coordinator.toml"
-
-    @property
-    def signing_key(self) -> Path:
-        return self.folder / "coordinator.key"
-
-    @property
-    def issuer_key(self) -> Path:
-        return self.folder / "development-issuer.key"
-
-    @property
-    def certificate(self) -> Path:
-        return self.folder / "tls.pem"
-
-    @property
-    def root(self) -> Path:
-        return self.folder / "root.crt"
-
-    @property
-    def members(self) -> Path:
-        return self.folder / "members.sqlite"
-
-    @property
-    def feedback(self) -> Path:
-        return self.folder / "feedback.sqlite"
-
-
-def create_coordinator(home: CoordinatorHome, config: CoordinatorConfig) -> tuple[Signer, Signer]:
-    """Write a new coordinator's configuration and make its keys: its own, and its development issuer's."""
-    coordinator, issuer = Signer.generate(), Signer.generate()
-    home.folder.mkdir(parents=True, exist_ok=True)
-    coordinator.save(home.signing_key)
-    issuer.save(home.issuer_key)
-    home.root.write_text(root_certificate(coordinator, config.coordinator, time.time()))
-    write_toml(home.config, config)
-    return coordinator, issuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,35 +51,6 @@ class Coordinator:
             await close()
 
 
-def open_config(home: CoordinatorHome) -> CoordinatorConfig:
-    return load_toml(home.config, CoordinatorConfig)
-
-
-def issuer_name(coordinator: NodeId) -> str:
-    return f"{coordinator}-development-issuer"
-
-
-def open_certificate(home: CoordinatorHome, config: CoordinatorConfig) -> LiveCertificate:
-    """What the coordinator shows to hospitals, whose own TLS asks for it."""
-    signer, names = Signer.load(home.signing_key), (*config.serve.names, "localhost", "127.0.0.1")
-
-    def make(now_s: float) -> bytes:
-        return leaf_certificate(signer, config.coordinator, names, now_s, client=True)
-
-    return LiveCertificate(home.certificate, make=make)
-
-
-def open_desk(home: CoordinatorHome, config: CoordinatorConfig, registry: MemberRegistry) -> EnrolmentDesk:
-    """Where hospitals join."""
-    issuer = _open_issuer(home, config)
-    return EnrolmentDesk(
-        registry=registry,
-        coordinator=config.coordinator,
-        signer=Signer.load(home.signing_key),
-        issuers={} if issuer is None else {issuer.name: issuer.signer.public_key},
-    )
-
-
 def assemble(home: CoordinatorHome) -> Coordinator:
     """Raises ConfigError for what the operator has to put right first."""
     config = open_config(home)
@@ -151,7 +75,7 @@ def assemble(home: CoordinatorHome) -> Coordinator:
     return connect(
         config,
         members.nodes,
-        _open_issuer(home, config),
+        open_issuer(home, config),
         desk=open_desk(home, config, registry),
         certificate=certificate,
         closing=(members.aclose,),
@@ -190,10 +114,3 @@ def connect(
         disclosure=config.query_disclosure,
     )
     return Coordinator(config, parts, nodes, descriptions, desk, certificate, (reasoner.aclose, *closing))
-
-
-def _open_issuer(home: CoordinatorHome, config: CoordinatorConfig) -> DevelopmentIssuer | None:
-    if not home.issuer_key.exists():
-        return None
-    key = Signer.load(home.issuer_key)
-    return DevelopmentIssuer(issuer_name(config.coordinator), key, secret=key.derived_secret("pseudonyms"))

@@ -18,17 +18,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from fedrag.assemble import CoordinatorHome, create_coordinator, issuer_name
 from fedrag.client import Client
 from fedrag.config import ApiKey, CoordinatorConfig
 from fedrag.core.config import write_toml
 from fedrag.core.errors import Unavailable
 from fedrag.core.identity import Purpose
 from fedrag.core.wire import NodeId
+from fedrag.home import CoordinatorHome, create_coordinator, issuer_name
 from fedrag.members import Member, MemberRegistry
-from retriever_node.assemble import NodeHome, create_node
 from retriever_node.config import CoordinatorConfig as PinnedCoordinator
 from retriever_node.config import IssuerConfig, NodeConfig
+from retriever_node.home import NodeHome, create_node
 
 ASKER: Final = "demo-clinician"
 _START_S: Final = 60.0

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from pydantic import ValidationError
@@ -13,24 +13,11 @@ from fedrag.core.config import PluginConfig
 from fedrag.core.errors import ConfigError, InputError
 from fedrag.core.plugins import describe as describe_error
 from fedrag.core.wire import ReleaseClass
-from fedrag.http.serving import address_of, listen
-from fedrag.http.serving import serve as serve_app
-from retriever_node import audit
-from retriever_node.assemble import (
-    NodeHome,
-    assemble,
-    create_node,
-    listening_tls,
-    open_certificate,
-    open_config,
-    open_encoder,
-    open_store,
-    require_safe_serving,
-)
-from retriever_node.config import CollectionConfig, CoordinatorConfig, IssuerConfig, NodeConfig
-from retriever_node.ingest import IngestReport
-from retriever_node.ingest import ingest as ingest_folder
-from retriever_node.state import NodeState
+from retriever_node.config import CollectionConfig, NodeConfig
+from retriever_node.home import NodeHome, create_node, open_certificate, open_config
+
+if TYPE_CHECKING:
+    from retriever_node.ingest import IngestReport
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,7 +27,6 @@ app = typer.Typer(
 )
 Home = Annotated[Path, typer.Option("--home", envvar="FEDRAG_NODE_HOME", help="The node's own folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
-DEFAULT_PORT: Final = 8801
 _CLASSES: Final = ", ".join(ReleaseClass)
 
 
@@ -56,8 +42,6 @@ def init(
         list[str], typer.Option(help=f"PATH=CLASS, once per folder; class is one of {_CLASSES}.", metavar="PATH=CLASS")
     ],
     name: Annotated[str, typer.Option(help="The hospital's name, shown beside its passages.")] = "",
-    coordinator: Annotated[list[str], typer.Option(help="ID=PUBLIC_KEY of a coordinator to answer.")] = [],  # noqa: B006
-    issuer: Annotated[list[str], typer.Option(help="NAME=PUBLIC_KEY of an issuer of asker tokens.")] = [],  # noqa: B006
     encoder: Annotated[str, typer.Option(help="The encoder plug-in.")] = "minilm",
     index: Annotated[str, typer.Option(help="The vector index plug-in.")] = "faiss_hnsw",
 ) -> None:
@@ -73,8 +57,6 @@ def init(
             encoder=PluginConfig(name=encoder),
             index=PluginConfig(name=index),
             collections=tuple(_collection(entry) for entry in folder),
-            coordinators=tuple(CoordinatorConfig(id=i, public_key=k) for i, k in map(_pair, coordinator)),
-            issuers=tuple(IssuerConfig(name=i, public_key=k) for i, k in map(_pair, issuer)),
         )
     except ValidationError as error:
         raise InputError(describe_error(error), code="bad_option") from None
@@ -131,6 +113,9 @@ def renew(home: Home) -> None:
 @app.command()
 def ingest(home: Home, as_json: AsJson = False) -> None:
     """Read every folder, encode what is new or changed, forget what is gone. Safe to stop and to repeat."""
+    from retriever_node.assemble import open_encoder, open_store
+    from retriever_node.ingest import ingest as ingest_folder
+
     place = NodeHome(home)
     config = open_config(place)
     encoder = open_encoder(config)
@@ -167,34 +152,9 @@ def serve(
     ] = False,
 ) -> None:
     """Answer the pinned coordinators until stopped. Prints one JSON line when ready."""
-    from retriever_node.service import create_app
+    from retriever_node.serving import serve_node
 
-    place = NodeHome(home)
-    config = open_config(place)
-    settings = config.serve
-    host = settings.host if host is None else host
-    port = next(one for one in (port, settings.port, DEFAULT_PORT) if one is not None)
-    require_safe_serving(config, host)
-    terminal.configure_logging()
-    certificate = open_certificate(place, config)
-    tls = listening_tls(config, certificate)
-    listening = listen(host, port)
-    node = assemble(place)
-    node.describe()  # the first description makes the prototypes: seconds that no router should wait for
-    ready = {
-        "node": node.id,
-        "url": address_of(listening, tls=tls is not None),
-        "public_key": node.signer.public_key,
-    }
-    serve_app(
-        create_app(node),
-        listening,
-        tls=tls,
-        drain_s=settings.drain_s,
-        upkeep=certificate.upkeep if certificate else lambda: None,
-        ready=lambda: terminal.print_line(ready),
-        until_closed=sys.stdin if with_parent else None,
-    )
+    serve_node(home, host, port, until_closed=sys.stdin if with_parent else None)
 
 
 @app.command()
@@ -204,6 +164,8 @@ def search(
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many passages.")] = 5,
 ) -> None:
     """Search your own passages, on this machine, whatever the policy: for the owner's eyes only."""
+    from retriever_node.assemble import assemble
+
     node = assemble(NodeHome(home))
     query = node.encoder.encode_queries([text])[0]
     hits = [(hit, served) for served in node.collections.values() for hit in served.collection.search(query, k)]
@@ -222,12 +184,17 @@ def search(
 @app.command()
 def describe(home: Home) -> None:
     """Print exactly what routers are told about this node."""
+    from retriever_node.assemble import assemble
+
     terminal.print_json(assemble(NodeHome(home)).describe())
 
 
 @app.command()
 def check(home: Home) -> None:
     """Check configuration, keys, passages and the audit chain; exit code 6 when something is damaged."""
+    from retriever_node import audit
+    from retriever_node.assemble import assemble, open_encoder, open_store
+
     place = NodeHome(home)
     config = open_config(place)
     problems = list(open_store(place, open_encoder(config)).check())
@@ -244,6 +211,9 @@ def check(home: Home) -> None:
 @app.command("audit")
 def print_audit(home: Home) -> None:
     """Print the audit log as JSON lines, oldest first, checking its chain."""
+    from retriever_node import audit
+    from retriever_node.state import NodeState
+
     place = NodeHome(home)
     open_config(place)
     with NodeState(place.state).transaction() as connection:
@@ -259,10 +229,3 @@ def _collection(entry: str) -> CollectionConfig:
     if not folder.is_dir():
         raise InputError(f"folder {folder} does not exist", code="missing_folder")
     return CollectionConfig(id=folder.name.lower().replace(" ", "-"), folder=folder, release_class=ReleaseClass(chosen))
-
-
-def _pair(entry: str) -> tuple[str, str]:
-    left, separator, right = entry.partition("=")
-    if not separator:
-        raise InputError("--coordinator and --issuer take NAME=PUBLIC_KEY", code="bad_option")
-    return left, right

@@ -19,8 +19,8 @@ from fedrag.http.invitation import InvitationCode, check_enrolment, proven
 from fedrag.http.problem import Problem
 from fedrag.http.signing import Signer
 from fedrag.http.tls import root_certificate
-from retriever_node.assemble import NodeHome, open_config
 from retriever_node.config import CoordinatorConfig, IssuerConfig, NodeConfig
+from retriever_node.home import NodeHome, open_config
 
 _TIMEOUT_S: Final = 30.0
 

@@ -20,9 +20,10 @@ from fedrag.encoders import ENCODERS
 from fedrag.http.client import RemoteNode, http_client
 from fedrag.http.signing import Signer
 from fedrag.http.tokens import DevelopmentIssuer
-from retriever_node.assemble import NodeHome, assemble, create_node, open_store
+from retriever_node.assemble import assemble, open_store
 from retriever_node.config import CollectionConfig, IssuerConfig, NodeConfig, QuotaConfig
 from retriever_node.config import CoordinatorConfig as PinnedCoordinator
+from retriever_node.home import NodeHome, create_node
 from retriever_node.ingest import ingest
 from retriever_node.node import RetrieverNode
 from retriever_node.service import create_app

@@ -40,8 +40,8 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Create a coordinator: its keys, its configuration, a first API key."""
-    from fedrag.assemble import CoordinatorHome, create_coordinator
     from fedrag.config import ApiKey, CoordinatorConfig
+    from fedrag.home import CoordinatorHome, create_coordinator
 
     place = CoordinatorHome(home)
     if place.config.exists() or place.signing_key.exists():
@@ -71,8 +71,8 @@ def invite(home: Home, node: Node, as_json: AsJson = False) -> None:
 
     Give it to the hospital's administrator by a channel you trust: whoever has it can join in that hospital's place.
     """
-    from fedrag.assemble import CoordinatorHome, open_config, open_desk
     from fedrag.enrolment import CODE_LIFETIME_S
+    from fedrag.home import CoordinatorHome, open_config, open_desk
     from fedrag.members import Member, MemberRegistry
 
     place = CoordinatorHome(home)
@@ -96,7 +96,7 @@ def invite(home: Home, node: Node, as_json: AsJson = False) -> None:
 @federation_app.command()
 def members(home: Home, as_json: AsJson = False) -> None:
     """List the hospitals that joined, with their addresses and since when."""
-    from fedrag.assemble import CoordinatorHome, open_config
+    from fedrag.home import CoordinatorHome, open_config
     from fedrag.members import MemberRegistry
 
     place = CoordinatorHome(home)
@@ -120,7 +120,7 @@ def revoke(home: Home, node: Node) -> None:
     """Take a hospital out: from the next question on it is not asked, its key and codes count no more."""
     import time
 
-    from fedrag.assemble import CoordinatorHome, open_config
+    from fedrag.home import CoordinatorHome, open_config
     from fedrag.members import MemberRegistry
 
     place = CoordinatorHome(home)
@@ -132,7 +132,7 @@ def revoke(home: Home, node: Node) -> None:
 @federation_app.command()
 def renew(home: Home) -> None:
     """Make a new TLS certificate now; a running coordinator presents it within seconds. It also does so by itself."""
-    from fedrag.assemble import CoordinatorHome, open_certificate, open_config
+    from fedrag.home import CoordinatorHome, open_certificate, open_config
 
     place = CoordinatorHome(home)
     certificate = open_certificate(place, open_config(place))

@@ -5,8 +5,9 @@ from typing import IO, Final
 
 from fedrag import terminal
 from fedrag.api.app import create_app
-from fedrag.assemble import Coordinator, CoordinatorHome, assemble
+from fedrag.assemble import Coordinator, assemble
 from fedrag.core.config import Tls
+from fedrag.home import CoordinatorHome
 from fedrag.http.serving import address_of, listen, require_safe, serve
 from fedrag.http.tls import LiveCertificate, server_context
 

@@ -5,7 +5,6 @@ knows whom it met. So both directions are authenticated by the code alone, whate
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -42,7 +41,7 @@ class InvitationCode:
         letters = "".join(character for character in text.upper() if character not in "- \t\n")
         try:
             raw = base64.b32decode(letters + "=" * (-len(letters) % 8))
-        except binascii.Error:
+        except ValueError:
             raw = b""
         if len(raw) != _SECRET_BYTES + _FINGERPRINT_BYTES:
             raise InputError("this is not a one-time code of a federation", code="bad_code")

@@ -9,7 +9,6 @@ import ssl
 import threading
 from collections.abc import Callable
 from math import ceil
-from pathlib import Path
 from typing import IO, Final
 
 import structlog
@@ -18,7 +17,6 @@ from fastapi import FastAPI
 
 from fedrag.core.config import ServeConfig, Tls
 from fedrag.core.errors import ConfigError, FedragError
-from fedrag.http.tls import LiveCertificate
 
 _UPKEEP_S: Final = 2.0
 _log = structlog.get_logger()
@@ -58,17 +56,6 @@ def require_safe(serve: ServeConfig, host: str) -> None:
     """Off loopback a service starts only with TLS or behind a proxy that has it. Raises ConfigError(unsafe_serving)."""
     if serve.tls is Tls.NONE and not is_loopback(host):
         raise ConfigError(f'{host} is not loopback: set tls = "own", "files" or "proxy"', code="unsafe_serving")
-
-
-def live_certificate(serve: ServeConfig, own: Path, make: Callable[[float], bytes]) -> LiveCertificate | None:
-    """What this service presents in TLS handshakes; None where TLS does not begin here. `own`: where its own lies."""
-    match serve.tls:
-        case Tls.OWN:
-            return LiveCertificate(own, make=make)
-        case Tls.FILES if serve.tls_certificate is not None:
-            return LiveCertificate(serve.tls_certificate, serve.tls_key)
-        case _:
-            return None
 
 
 def serve(

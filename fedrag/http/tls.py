@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from fedrag.core.config import ServeConfig, Tls
 from fedrag.core.errors import ConfigError
 from fedrag.http.signing import Signer
 
@@ -141,6 +142,17 @@ class LiveCertificate:
             return tuple(path.stat().st_mtime_ns for path in (self.certificate, self.key) if path is not None)
         except OSError:
             return ()
+
+
+def live_certificate(serve: ServeConfig, own: Path, make: Callable[[float], bytes]) -> LiveCertificate | None:
+    """What this service presents in TLS handshakes; None where TLS does not begin here. `own`: where its own lies."""
+    match serve.tls:
+        case Tls.OWN:
+            return LiveCertificate(own, make=make)
+        case Tls.FILES if serve.tls_certificate is not None:
+            return LiveCertificate(serve.tls_certificate, serve.tls_key)
+        case _:
+            return None
 
 
 def server_context(certificate: LiveCertificate, client_authorities: Sequence[str]) -> ssl.SSLContext:

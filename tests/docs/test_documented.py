@@ -3,17 +3,21 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from aggregator.methods import MERGE_METHODS
+from fedrag.config import CoordinatorConfig
 from fedrag.core import errors
 from fedrag.core.answer import AbstentionCode
+from fedrag.core.config import Config, PluginConfig
 from fedrag.core.exchange import NodeStatus
 from fedrag.encoders import ENCODERS
 from reasoner.backends import BACKENDS
+from retriever_node.config import NodeConfig
 from retriever_node.indexes import INDEXES
 from retriever_node.release import RELEASE_POLICIES
 from router.policies import ROUTING_POLICIES
@@ -47,6 +51,23 @@ def test_a_plug_in_file_is_listed(page, kind, name) -> None:
     """The loader lists exactly the files of its folder."""
     folder = Path(import_module(kind.package).__file__).parent
     assert (folder / f"{name}.py").is_file()
+
+
+def _settings(config: type[Config], prefix: str = "") -> Iterator[str]:
+    """Every key of a configuration file that is a single value or list; those of sections with the section's name."""
+    for name, field in config.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Config):
+            yield from [] if field.annotation is PluginConfig else _settings(field.annotation, f"{name}.")
+        else:
+            yield prefix + name
+
+
+@pytest.mark.parametrize(("page", "config"), [("node.md", NodeConfig), ("federation.md", CoordinatorConfig)])
+def test_every_key_of_a_configuration_file_has_a_row(page, config) -> None:
+    """A key that nobody can find does not exist."""
+    rows = re.findall(r"^\| (`[^|]*) \|", (ROOT / "docs" / page).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    documented = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    assert set(_settings(config)) <= documented
 
 
 def _classes(base: type) -> list[type]:

@@ -18,8 +18,9 @@ from fedrag.core.wire import ReleaseClass
 from fedrag.http.signing import RESPONSE_HEADER, Signer, response_payload
 from fedrag.local_federation import LocalFederation
 from fedrag.members import Member
-from retriever_node.assemble import NodeHome, assemble
+from retriever_node.assemble import assemble
 from retriever_node.config import CollectionConfig, NodeConfig
+from retriever_node.home import NodeHome
 
 GOOD = ("good-a", "good-b", "good-c", "good-d")
 BROKEN = ("hung", "killed", "malformed", "impostor")

@@ -12,9 +12,10 @@ from fedrag.core.errors import ConfigError
 from fedrag.core.exchange import NodeStatus
 from fedrag.core.wire import ReleaseClass
 from retriever_node import audit, ledger
-from retriever_node.assemble import assemble, require_safe_serving
+from retriever_node.assemble import assemble
 from retriever_node.config import CoordinatorConfig, NodeConfig, QuotaConfig, ServeConfig
 from retriever_node.service import create_app
+from retriever_node.serving import require_safe_serving
 
 DOCUMENT = {"d.md": "# D\n\n## S\nWarfarin bleeding is reversed with vitamin K.\n"}
 QUESTION = "How is warfarin bleeding reversed?"

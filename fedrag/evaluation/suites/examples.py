@@ -18,8 +18,8 @@ from fedrag.evaluation.report import Cell, Report, Table, mean
 from fedrag.evaluation.run import Half, Run
 from fedrag.example_federation import example_hospitals, examples_folder
 from fedrag.local_federation import LocalFederation
-from retriever_node.assemble import NodeHome
 from retriever_node.documents import Passage
+from retriever_node.home import NodeHome
 from retriever_node.store import PassageStore
 
 YES_NO_MAYBE: Final = {"A": "yes", "B": "no", "C": "maybe"}

@@ -27,8 +27,8 @@ from fedrag.evaluation.metrics.ndcg import judged, ndcg
 from fedrag.evaluation.report import Report, Table, mean
 from fedrag.evaluation.run import Run
 from fedrag.local_federation import LocalFederation
-from retriever_node.assemble import NodeHome
 from retriever_node.config import CollectionConfig, NodeConfig
+from retriever_node.home import NodeHome
 
 SUITE: Final = "medquad-liveqa"
 K: Final = 10

@@ -1,0 +1,49 @@
+"""A node that listens: `fedrag-node serve`."""
+
+from pathlib import Path
+from typing import IO, Final
+
+from fedrag import terminal
+from fedrag.core.errors import ConfigError
+from fedrag.http.serving import address_of, is_loopback, listen, require_safe, serve
+from retriever_node.assemble import assemble
+from retriever_node.config import NodeConfig
+from retriever_node.home import NodeHome, listening_tls, open_certificate, open_config
+from retriever_node.service import create_app
+
+DEFAULT_PORT: Final = 8801
+
+
+def serve_node(home: Path, host: str | None, port: int | None, until_closed: IO[str] | None) -> None:
+    place = NodeHome(home)
+    config = open_config(place)
+    host = config.serve.host if host is None else host
+    port = next(one for one in (port, config.serve.port, DEFAULT_PORT) if one is not None)
+    require_safe_serving(config, host)
+    terminal.configure_logging()
+    certificate = open_certificate(place, config)
+    tls = listening_tls(config, certificate)
+    listening = listen(host, port)
+    node = assemble(place)
+    node.describe()  # the first description makes the prototypes: seconds that no router should wait for
+    ready = {
+        "node": node.id,
+        "url": address_of(listening, tls=tls is not None),
+        "public_key": node.signer.public_key,
+    }
+    serve(
+        create_app(node),
+        listening,
+        tls=tls,
+        drain_s=config.serve.drain_s,
+        upkeep=certificate.upkeep if certificate else lambda: None,
+        ready=lambda: terminal.print_line(ready),
+        until_closed=until_closed,
+    )
+
+
+def require_safe_serving(config: NodeConfig, host: str) -> None:
+    """Off loopback a node starts only with TLS and a pinned coordinator. Raises ConfigError(unsafe_serving)."""
+    require_safe(config.serve, host)
+    if not config.coordinators and not is_loopback(host):
+        raise ConfigError(f"{host} is not loopback: enrol with a coordinator first", code="unsafe_serving")
