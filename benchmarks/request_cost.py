@@ -1,8 +1,8 @@
 """What a signature and TLS cost per request to a hospital, each as a ratio to the plain request of the same run.
 
 One node of 2,000 passages (hashing encoder, exact index) on loopback, asked for twelve offers by one caller, one
-request after the other. `signed` is the product off TLS, `signed, TLS` the product as hospitals run it. A node without a pinned
-coordinator answers unsigned requests; that is the baseline.
+request after the other. `signed` is the product off TLS, `signed, TLS` the product as hospitals run it. A node
+without a pinned coordinator answers unsigned requests; that is the baseline.
 """
 
 import argparse

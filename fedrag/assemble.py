@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from aggregator.methods import MERGE_METHODS
+from fedrag.circuit import CircuitBreaker
 from fedrag.config import CoordinatorConfig
 from fedrag.core.config import PluginConfig
 from fedrag.core.protocols import Encoder, Node
@@ -13,9 +14,9 @@ from fedrag.core.wire import NodeId
 from fedrag.descriptions import DescriptionWatch
 from fedrag.encoders import ENCODERS
 from fedrag.enrolment import EnrolmentDesk
-from fedrag.fanout import CircuitBreaker
 from fedrag.home import CoordinatorHome, open_certificate, open_config, open_desk, open_issuer
 from fedrag.http.client import RemoteNode, http_client
+from fedrag.http.replicas import ReplicatedNode, RetryBudget
 from fedrag.http.signing import Signer
 from fedrag.http.tls import LiveCertificate, client_context
 from fedrag.http.tokens import DevelopmentIssuer
@@ -55,21 +56,22 @@ def assemble(home: CoordinatorHome) -> Coordinator:
     """Raises ConfigError for what the operator has to put right first."""
     config = open_config(home)
     signer, certificate = Signer.load(home.signing_key), open_certificate(home, config)
-    registry = MemberRegistry(home.members)
+    registry, budget = MemberRegistry(home.members), RetryBudget()
 
     def connection(member: Member) -> Connection:
         client = http_client(tls=client_context(member.authority, certificate)) if member.authority else http_client()
-        return Connection(
+        replicas = [
             RemoteNode(
                 id=member.id,
-                url=member.urls[0].rstrip("/"),
+                url=url.rstrip("/"),
                 public_key=member.public_key,
                 coordinator=config.coordinator,
                 signer=signer,
                 client=client,
-            ),
-            client,
-        )
+            )
+            for url in member.urls
+        ]
+        return Connection(ReplicatedNode(replicas, budget), client)
 
     members = LiveMembers(registry, connection)
     return connect(

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from aggregator.evidence import gather
 from fedrag import account
+from fedrag.circuit import CircuitBreaker
 from fedrag.core.answer import AbstentionCode, Answer, Notice, QueryDisclosure, RedactionCount
 from fedrag.core.collection import RoutingDecision
 from fedrag.core.deadline import Deadline
@@ -33,7 +34,7 @@ from fedrag.core.protocols import (
 from fedrag.core.question import MAXIMUM_QUESTION_CHARACTERS, Question
 from fedrag.core.wire import FloatVector, NodeId, RequestId, encode_vector
 from fedrag.encoders.language import detect
-from fedrag.fanout import CircuitBreaker, Gathered, ask_all
+from fedrag.fanout import Gathered, ask_all
 from fedrag.stopwatch import Stopwatch
 from router.catalogue import Catalogue
 

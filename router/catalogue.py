@@ -24,6 +24,12 @@ class Catalogue:
         """Every collection, ordered by node and name; the same tuple each time."""
         return self.ordered
 
+    def without(self, node: NodeId) -> "Catalogue":
+        """The catalogue without a hospital, as if it had never been there."""
+        descriptions = {other: described for other, described in self.descriptions.items() if other != node}
+        versions = {key: version for key, version in self.versions.items() if key[0] != node}
+        return Catalogue(descriptions, versions, tuple(one for one in self.ordered if one.node != node))
+
     def with_description(self, description: NodeDescription) -> "Catalogue":
         """The catalogue after a node described itself anew; what it no longer mentions is withdrawn. The same catalogue
         when nothing changed.

@@ -174,8 +174,9 @@ def test_a_suspended_hospital_does_not_see_the_question(workshop, put_question) 
 
 async def test_no_task_is_left_after_the_deadline(workshop, eight) -> None:
     """Cancellation reaches every call."""
+    from fedrag.circuit import CircuitBreaker
     from fedrag.core.deadline import Deadline
-    from fedrag.fanout import CircuitBreaker, ask_all
+    from fedrag.fanout import ask_all
 
     _, broken = eight
     before = asyncio.all_tasks()
