@@ -113,9 +113,21 @@ class LocalFederation:
         process.kill()
         process.wait(_STOP_S)
 
+    def restart(self, member: Member) -> None:
+        """Start a hospital again that was killed, at the address its federation knows."""
+        _, _, port = member.urls[0].rpartition(":")
+        self._close_pipes(self._processes[member.id])
+        arguments = ["-m", "retriever_node", "serve", "--home", str(self._node_home(member.id).folder)]
+        self._spawn(member.id, arguments, int(port))
+        self._ready(member.id)
+
     def pause(self, name: str) -> None:
         """Stop a process from running while its port stays open: a hospital that hangs."""
         self._processes[name].send_signal(signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        """Let a paused process run on."""
+        self._processes[name].send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         for process in self._processes.values():
@@ -127,10 +139,14 @@ class LocalFederation:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(_STOP_S)
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
+            self._close_pipes(process)
         self._processes.clear()
+
+    @staticmethod
+    def _close_pipes(process: subprocess.Popen[str]) -> None:
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
 
     @property
     def home(self) -> CoordinatorHome:
@@ -150,10 +166,10 @@ class LocalFederation:
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
-    def _spawn(self, name: str, arguments: Sequence[str]) -> None:
+    def _spawn(self, name: str, arguments: Sequence[str], port: int = 0) -> None:
         with self._log(name).open("w") as log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, *arguments, "--port", "0", "--with-parent"],
+                [sys.executable, *arguments, "--port", str(port), "--with-parent"],
                 stdin=subprocess.PIPE,  # never written to: it ends when this process does, however it does
                 stdout=subprocess.PIPE,
                 stderr=log,

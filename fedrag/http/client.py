@@ -17,7 +17,7 @@ from fedrag.core.exchange import OfferRequest, Offers, Release, ReleaseRequest
 from fedrag.core.plugins import describe
 from fedrag.core.protocols import Reply
 from fedrag.core.wire import NodeId, Wire
-from fedrag.http.limits import read_bounded
+from fedrag.http.limits import read_bounded, require_bounded
 from fedrag.http.problem import Problem
 from fedrag.http.signing import RESPONSE_HEADER, SignedRequest, Signer, response_payload, signed_bytes, verify
 
@@ -100,6 +100,7 @@ class RemoteNode:
         headers = {**signed.headers(self.signer), "content-type": "application/json"}
         try:
             async with self.client.stream(method, self.url + path, content=body or None, headers=headers) as response:
+                require_bounded(response.headers.get("content-length"), MAXIMUM_RESPONSE_BYTES)
                 raw = await read_bounded(response.aiter_bytes(), MAXIMUM_RESPONSE_BYTES)
         except httpx2.ConnectError:
             raise errors.Unavailable(f"{self.id} cannot be reached", code="unreachable") from None

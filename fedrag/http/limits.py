@@ -13,3 +13,9 @@ async def read_bounded(chunks: AsyncIterable[bytes], maximum_bytes: int) -> byte
         if len(body) > maximum_bytes:
             raise TooLarge(f"message body is larger than {maximum_bytes} bytes")
     return bytes(body)
+
+
+def require_bounded(content_length: str | None, maximum_bytes: int) -> None:
+    """Raises TooLarge for a message that announces more than `maximum_bytes`, before any of it is read."""
+    if content_length is not None and content_length.isdecimal() and int(content_length) > maximum_bytes:
+        raise TooLarge(f"message body is larger than {maximum_bytes} bytes")
