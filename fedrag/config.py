@@ -1,6 +1,6 @@
 """`coordinator.toml`: what the operator of a federation decides."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
@@ -8,6 +8,8 @@ from fedrag.core.answer import QueryDisclosure
 from fedrag.core.config import Config, PluginConfig, ServeConfig
 from fedrag.core.identity import Purpose, Role
 from fedrag.core.wire import Name, NodeId, Sha256
+
+DEFAULT_PORT: Final = 8800
 
 
 class ApiKey(Config):

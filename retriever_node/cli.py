@@ -13,7 +13,7 @@ from fedrag.core.config import PluginConfig
 from fedrag.core.errors import ConfigError, InputError
 from fedrag.core.plugins import describe as describe_error
 from fedrag.core.wire import ReleaseClass
-from retriever_node.config import CollectionConfig, NodeConfig
+from retriever_node.config import DEFAULT_PORT, CollectionConfig, NodeConfig
 from retriever_node.home import NodeHome, create_node, open_certificate, open_config
 
 if TYPE_CHECKING:
@@ -155,6 +155,49 @@ def serve(
     from retriever_node.serving import serve_node
 
     serve_node(home, host, port, until_closed=sys.stdin if with_parent else None)
+
+
+@app.command()
+def health(home: Home) -> None:
+    """Whether the node of this home serves here and is ready; exit code 8 when it is not."""
+    import ssl
+    from tempfile import NamedTemporaryFile
+
+    from fedrag.core.config import Tls
+    from fedrag.http.health import check_health
+    from retriever_node.home import own_root, tool_certificate
+
+    place = NodeHome(home)
+    config = open_config(place)
+    root, own = own_root(place, config), None
+    if config.serve.tls in (Tls.OWN, Tls.FILES):
+        own = ssl.create_default_context(cadata=root)
+        with NamedTemporaryFile(suffix=".pem") as pem:
+            pem.write(tool_certificate(place, config, days=1))
+            pem.flush()
+            own.load_cert_chain(pem.name)
+    terminal.out.print(check_health(config.serve, DEFAULT_PORT, root, own), markup=False)
+
+
+@app.command("tool-certificate")
+def make_tool_certificate(
+    home: Home,
+    output: Annotated[Path, typer.Option(help="Folder for tool.pem (certificate and key) and root.crt.")],
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How long it is good for.")] = 365,
+) -> None:
+    """Make a certificate for your own monitoring, which reads /health and /metrics; it opens nothing else."""
+    import os
+
+    from retriever_node.home import own_root, tool_certificate
+
+    place = NodeHome(home)
+    config = open_config(place)
+    output.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(output / "tool.pem", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(tool_certificate(place, config, days))
+    (output / "root.crt").write_text(own_root(place, config), encoding="utf-8")
+    terminal.out.print(f"{output}/tool.pem and root.crt made", markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -1,12 +1,14 @@
 """`node.toml`: what a hospital decides about its node."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
 from fedrag.core.config import Config, PluginConfig, ServeConfig
 from fedrag.core.wire import Base64, Name, NodeId, ReleaseClass
+
+DEFAULT_PORT: Final = 8801
 
 
 class CollectionConfig(Config):

@@ -3,6 +3,7 @@
 import os
 import secrets
 import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,7 @@ from typing import Final
 from fedrag.core.config import load_toml, write_toml
 from fedrag.core.errors import ConfigError
 from fedrag.http.signing import Signer
-from fedrag.http.tls import LiveCertificate, leaf_certificate, live_certificate, server_context
+from fedrag.http.tls import LiveCertificate, leaf_certificate, live_certificate, root_certificate, server_context
 from retriever_node.config import NodeConfig
 
 _SEAL_KEY_BYTES: Final = 32
@@ -83,12 +84,27 @@ def open_certificate(home: NodeHome, config: NodeConfig) -> LiveCertificate | No
     return live_certificate(config.serve, home.certificate, make)
 
 
-def listening_tls(config: NodeConfig, certificate: LiveCertificate | None) -> ssl.SSLContext | None:
-    """Callers must show a certificate of a pinned coordinator, where it gave its root when the node enrolled."""
+def listening_tls(home: NodeHome, config: NodeConfig, certificate: LiveCertificate | None) -> ssl.SSLContext | None:
+    """Callers must show a certificate of a pinned coordinator, where it gave its root when the node enrolled, or one
+    that the node itself made for the hospital's own tools."""
     if certificate is None:
         return None
     roots = [one.authority for one in config.coordinators if one.authority is not None]
+    own = [own_root(home, config)] if roots else []
     try:
-        return server_context(certificate, [root.read_text(encoding="utf-8") for root in roots])
+        return server_context(certificate, [*(root.read_text(encoding="utf-8") for root in roots), *own])
     except OSError:
         raise ConfigError("a coordinator's root certificate is missing: enrol again", code="bad_authority") from None
+
+
+def own_root(home: NodeHome, config: NodeConfig) -> str:
+    """The node's own root certificate, PEM."""
+    return root_certificate(Signer.load(home.signing_key), config.node, time.time())
+
+
+def tool_certificate(home: NodeHome, config: NodeConfig, days: int) -> bytes:
+    """A client certificate, with its key, for a tool of the hospital's own that reads health and metrics, PEM. It opens
+    the handshake and nothing else: every other route wants a coordinator's signature."""
+    return leaf_certificate(
+        Signer.load(home.signing_key), config.node, ("localhost",), time.time(), client=True, days=days
+    )

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from fedrag.core.errors import FedragError, IdentityError, InputError
+from fedrag.core.errors import FedragError, IdentityError, InputError, Unavailable
 from fedrag.core.exchange import OfferRequest, ReleaseRequest
 from fedrag.core.plugins import describe
 from fedrag.core.wire import Wire
@@ -81,8 +81,15 @@ def create_app(node: RetrieverNode) -> FastAPI:
         return await answer(request, lambda caller, body: node.release(_parse(ReleaseRequest, caller, body)))
 
     @app.get("/health")
+    @app.get("/health/live")
     async def health() -> dict[str, str]:
         return {"status": "ok", "node": node.id}
+
+    @app.get("/health/ready")
+    async def ready() -> Response:
+        if getattr(app.state, "draining", False):
+            return problem.respond(problem.of_error(Unavailable("the service is about to stop", code="draining")))
+        return Response('{"status":"ready"}', media_type="application/json")
 
     @app.get("/metrics")
     async def metrics() -> Response:

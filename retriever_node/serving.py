@@ -1,17 +1,15 @@
 """A node that listens: `fedrag-node serve`."""
 
 from pathlib import Path
-from typing import IO, Final
+from typing import IO
 
 from fedrag import terminal
 from fedrag.core.errors import ConfigError
 from fedrag.http.serving import address_of, is_loopback, listen, require_safe, serve
 from retriever_node.assemble import assemble
-from retriever_node.config import NodeConfig
+from retriever_node.config import DEFAULT_PORT, NodeConfig
 from retriever_node.home import NodeHome, listening_tls, open_certificate, open_config
 from retriever_node.service import create_app
-
-DEFAULT_PORT: Final = 8801
 
 
 def serve_node(home: Path, host: str | None, port: int | None, until_closed: IO[str] | None) -> None:
@@ -22,7 +20,7 @@ def serve_node(home: Path, host: str | None, port: int | None, until_closed: IO[
     require_safe_serving(config, host)
     terminal.configure_logging()
     certificate = open_certificate(place, config)
-    tls = listening_tls(config, certificate)
+    tls = listening_tls(place, config, certificate)
     listening = listen(host, port)
     node = assemble(place)
     node.describe()  # the first description makes the prototypes: seconds that no router should wait for

@@ -24,7 +24,7 @@ from fedrag.config import ApiKey
 from fedrag.conversation import ask
 from fedrag.core.answer import Answer, Feedback
 from fedrag.core.collection import CollectionDescription
-from fedrag.core.errors import IdentityError, InputError
+from fedrag.core.errors import IdentityError, InputError, Unavailable
 from fedrag.core.identity import Asker
 from fedrag.core.question import AskRequest
 from fedrag.core.wire import Name, NodeId, ReleaseClass, Wire, new_request_id
@@ -156,6 +156,17 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
         return Health(
             status="ok", coordinator=config.coordinator, nodes=len(coordinator.nodes()), described=len(described)
         )
+
+    @app.get("/health/live")
+    async def live() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/health/ready", responses={503: _PROBLEMS[400]})
+    async def ready() -> dict[str, str]:
+        """Whether questions should be sent here: not while the service is about to stop."""
+        if getattr(app.state, "draining", False):
+            raise Unavailable("the service is about to stop", code="draining")
+        return {"status": "ready"}
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:

@@ -130,6 +130,19 @@ def revoke(home: Home, node: Node) -> None:
 
 
 @federation_app.command()
+def health(home: Home) -> None:
+    """Whether the coordinator of this home serves here and is ready; exit code 8 when it is not."""
+    from fedrag.config import DEFAULT_PORT
+    from fedrag.home import CoordinatorHome, open_config
+    from fedrag.http.health import check_health
+
+    place = CoordinatorHome(home)
+    serve = open_config(place).serve
+    said = check_health(serve, DEFAULT_PORT, place.root.read_text(encoding="utf-8"), None)
+    terminal.out.print(said, markup=False)
+
+
+@federation_app.command()
 def renew(home: Home) -> None:
     """Make a new TLS certificate now; a running coordinator presents it within seconds. It also does so by itself."""
     from fedrag.home import CoordinatorHome, open_certificate, open_config

@@ -1,17 +1,16 @@
 """`fedrag serve`."""
 
 from pathlib import Path
-from typing import IO, Final
+from typing import IO
 
 from fedrag import terminal
 from fedrag.api.app import create_app
 from fedrag.assemble import Coordinator, assemble
+from fedrag.config import DEFAULT_PORT
 from fedrag.core.config import Tls
 from fedrag.home import CoordinatorHome
 from fedrag.http.serving import address_of, listen, require_safe, serve
 from fedrag.http.tls import LiveCertificate, server_context
-
-DEFAULT_PORT: Final = 8800
 
 
 def serve_coordinator(home: Path, host: str | None, port: int | None, until_closed: IO[str] | None) -> None:

@@ -46,7 +46,9 @@ def root_certificate(signer: Signer, party: str, now_s: float) -> str:
     )
 
 
-def leaf_certificate(signer: Signer, party: str, names: Sequence[str], now_s: float, *, client: bool) -> bytes:
+def leaf_certificate(
+    signer: Signer, party: str, names: Sequence[str], now_s: float, *, client: bool, days: int = LEAF_DAYS
+) -> bytes:
     """A fresh P-256 key and a certificate for it, in one PEM, good for `names` (host names and addresses).
 
     A server's leaf is no client's: a hospital cannot present itself to another one as a coordinator.
@@ -55,7 +57,7 @@ def leaf_certificate(signer: Signer, party: str, names: Sequence[str], now_s: fl
     usages = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if client else [])]
     root_key = signer.private_key
     certificate = (
-        _builder(f"{party} leaf", party, key.public_key(), now, LEAF_DAYS)
+        _builder(f"{party} leaf", party, key.public_key(), now, days)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
