@@ -32,7 +32,8 @@ from router.policies import ROUTING_POLICIES
 class Coordinator:
     """Everything that serves questions.
 
-    `nodes`: the hospitals of this moment; `desk`: where they join; `certificate`: what we show them.
+    `nodes`: the hospitals of this moment; `desk`: where they join; `certificate`: what we
+    show them; `budget`: what may be asked of them twice.
     """
 
     config: CoordinatorConfig
@@ -41,6 +42,7 @@ class Coordinator:
     descriptions: DescriptionWatch
     desk: EnrolmentDesk | None
     certificate: LiveCertificate | None
+    budget: RetryBudget
     closing: tuple[Callable[[], Awaitable[None]], ...]
 
     def federation(self) -> Federation:
@@ -80,6 +82,7 @@ def assemble(home: CoordinatorHome) -> Coordinator:
         open_issuer(home, config),
         desk=open_desk(home, config, registry),
         certificate=certificate,
+        budget=budget,
         closing=(members.aclose,),
     )
 
@@ -91,6 +94,7 @@ def connect(
     *,
     desk: EnrolmentDesk | None = None,
     certificate: LiveCertificate | None = None,
+    budget: RetryBudget | None = None,
     closing: tuple[Callable[[], Awaitable[None]], ...] = (),
 ) -> Coordinator:
     """The parts that a configuration names, put together around these hospitals."""
@@ -115,4 +119,5 @@ def connect(
         breaker=breaker,
         disclosure=config.query_disclosure,
     )
-    return Coordinator(config, parts, nodes, descriptions, desk, certificate, (reasoner.aclose, *closing))
+    closing = (reasoner.aclose, *closing)
+    return Coordinator(config, parts, nodes, descriptions, desk, certificate, budget or RetryBudget(), closing)

@@ -15,6 +15,7 @@ from rich.progress import Task as ProgressTask
 from rich.text import Text
 
 from fedrag.core.errors import FedragError
+from fedrag.core.logs import without_error_text
 from fedrag.core.wire import Wire
 
 out: Final = Console(highlight=False)
@@ -65,6 +66,19 @@ def configure_logging() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    # What libraries log goes the same way; warnings and worse, and of errors their type alone.
+    foreign = logging.StreamHandler(sys.stderr)
+    foreign.addFilter(without_error_text)
+    foreign.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+            foreign_pre_chain=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso")],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[foreign], force=True)
 
 
 def run(app: typer.Typer) -> None:

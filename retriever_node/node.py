@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from fedrag.core.collection import CollectionDescription, NodeDescription
+from fedrag.core.deadline import Deadline
 from fedrag.core.errors import Refused
 from fedrag.core.exchange import (
     Offer,
@@ -89,11 +90,14 @@ class RetrieverNode:
         for served in self.collections.values():
             served.collection.refresh()
 
-    def offers(self, request: OfferRequest) -> Offers:
-        """Raises IdentityError or Refused, for reasons that do not depend on content."""
+    def offers(self, request: OfferRequest, deadline: Deadline) -> Offers:
+        """Raises IdentityError or Refused, for reasons that do not depend on content; DeadlineExceeded when nobody
+        waits any more."""
         asker = self._identify(request)
         recipient = _recipient(asker, request)
+        deadline.require()
         hits = self._search(asker, request)
+        deadline.require()
         passages = {passage.passage_id: passage for passage in self.store.passages([hit.passage_id for _, hit in hits])}
         offers = tuple(
             self._offer(rank, served, hit, passages[hit.passage_id], recipient)
@@ -104,8 +108,9 @@ class RetrieverNode:
             audit.append(connection, self._event("offers", request.request_id, recipient))
         return Offers(node=self.id, request_id=request.request_id, offers=offers)
 
-    def release(self, request: ReleaseRequest) -> Release:
-        """Raises IdentityError, Refused or QuotaExceeded; then nothing of the request was released or charged."""
+    def release(self, request: ReleaseRequest, deadline: Deadline) -> Release:
+        """Raises IdentityError, Refused, QuotaExceeded or DeadlineExceeded; then nothing of the request was released or
+        charged."""
         asker = self._identify(request)
         recipient = _recipient(asker, request)
         opened = self._open(request, recipient)
@@ -136,6 +141,7 @@ class RetrieverNode:
             text_bytes=sum(sizes.values()),
         )
         with self.state.transaction() as connection:
+            deadline.require()  # behind the lock of the store, the last moment at which nothing was charged yet
             ledger.charge(connection, recipient, sizes, self.quota, self.clock())
             head = audit.append(connection, event)
         return Release(

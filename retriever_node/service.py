@@ -1,17 +1,19 @@
 """The node over HTTP: description, offers, releases, health, metrics."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import structlog
 from fastapi import FastAPI, Request, Response
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from fedrag.core.deadline import Deadline
 from fedrag.core.errors import FedragError, IdentityError, InputError, Unavailable
 from fedrag.core.exchange import OfferRequest, ReleaseRequest
 from fedrag.core.plugins import describe
@@ -19,16 +21,32 @@ from fedrag.core.wire import Wire
 from fedrag.http import problem
 from fedrag.http.limits import read_bounded
 from fedrag.http.signing import REQUEST_HEADERS, RESPONSE_HEADER, SignedRequest, response_payload
+from retriever_node.metrics import NodeMetrics
 from retriever_node.node import RetrieverNode
 
 MAXIMUM_REQUEST_BYTES: Final = 256 * 1024
 REFRESH_S: Final = 3.0
 _log = structlog.get_logger()
-Handler = Callable[[str, bytes], Wire]
-"""The authenticated coordinator (empty: none is pinned) and the body, to what is answered."""
+Handler = Callable[["Call"], Wire]
+"""A call that was let in, to what is answered."""
 
 
-def create_app(node: RetrieverNode) -> FastAPI:
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`coordinator`: the one whose signature the call carries; empty where none is pinned. `arrived_s`: on the
+    monotonic clock. `abandoned`: whether the caller has hung up."""
+
+    coordinator: str
+    body: bytes
+    arrived_s: float
+    abandoned: Callable[[], bool]
+
+    def deadline(self, milliseconds: float) -> Deadline:
+        """What the caller allowed, waiting for a free thread included."""
+        return Deadline(self.arrived_s + milliseconds / 1000, cancelled=self.abandoned)
+
+
+def create_app(node: RetrieverNode, metrics: NodeMetrics | None = None) -> FastAPI:
     """Every route but health and metrics wants a signed request of a pinned coordinator, and signs what it answers."""
 
     @asynccontextmanager
@@ -40,19 +58,21 @@ def create_app(node: RetrieverNode) -> FastAPI:
             await watching
 
     app = FastAPI(title="fedrag node", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    registry = CollectorRegistry()
-    requests = Counter("fedrag_node_requests", "Requests by route and code", ["route", "code"], registry=registry)
-    seconds = Histogram("fedrag_node_request_seconds", "Seconds per request", ["route"], registry=registry)
+    counted = metrics or NodeMetrics()
     problem.install(app)
 
     async def answer(request: Request, handle: Handler) -> Response:
-        started = time.perf_counter()
         route, code, status, media_type = request.url.path, "ok", 200, "application/json"
-        nonce = request.headers.get("fedrag-nonce", "")
+        nonce, arrived_s, gone = request.headers.get("fedrag-nonce", ""), time.monotonic(), threading.Event()
+        watching: asyncio.Task[None] | None = None
+        answered: Wire | None = None
         try:
             body = await read_bounded(request.stream(), MAXIMUM_REQUEST_BYTES)
+            watching = asyncio.create_task(_until_hung_up(request, gone))
             caller = await run_in_threadpool(_admit, node, request, body)
-            content = (await run_in_threadpool(handle, caller, body)).model_dump_json().encode()
+            call = Call(caller, body, arrived_s, gone.is_set)
+            answered = await run_in_threadpool(handle, call)
+            content = answered.model_dump_json().encode()
         except Exception as error:  # noqa: BLE001 - the border: whatever goes wrong is a denial that tells nothing
             told = problem.of_error(error)
             if not isinstance(error, FedragError):
@@ -63,22 +83,28 @@ def create_app(node: RetrieverNode) -> FastAPI:
                 told.code,
                 problem.MEDIA_TYPE,
             )
-        requests.labels(route, code).inc()
-        seconds.labels(route).observe(time.perf_counter() - started)
+        finally:
+            if watching is not None:
+                watching.cancel()
+        counted.count(route, code, arrived_s, answered)
+        elapsed_ms = round((time.monotonic() - arrived_s) * 1000, 1)
+        _log.info(
+            "request", route=route, code=code, elapsed_ms=elapsed_ms, request_id=getattr(answered, "request_id", "")
+        )
         signature = node.signer.sign("response", response_payload(node.id, nonce, status, content))
         return Response(content, status_code=status, media_type=media_type, headers={RESPONSE_HEADER: signature})
 
     @app.get("/v1/description")
     async def description(request: Request) -> Response:
-        return await answer(request, lambda _caller, _body: node.describe())
+        return await answer(request, lambda _call: node.describe())
 
     @app.post("/v1/offers")
     async def offers(request: Request) -> Response:
-        return await answer(request, lambda caller, body: node.offers(_parse(OfferRequest, caller, body)))
+        return await answer(request, lambda call: node.offers(*_parse(OfferRequest, call)))
 
     @app.post("/v1/releases")
     async def releases(request: Request) -> Response:
-        return await answer(request, lambda caller, body: node.release(_parse(ReleaseRequest, caller, body)))
+        return await answer(request, lambda call: node.release(*_parse(ReleaseRequest, call)))
 
     @app.get("/health")
     @app.get("/health/live")
@@ -92,8 +118,8 @@ def create_app(node: RetrieverNode) -> FastAPI:
         return Response('{"status":"ready"}', media_type="application/json")
 
     @app.get("/metrics")
-    async def metrics() -> Response:
-        return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")
+    async def exposed() -> Response:
+        return Response(counted.exposition(), media_type="text/plain; version=0.0.4")
 
     return app
 
@@ -111,14 +137,21 @@ async def _keep_fresh(node: RetrieverNode) -> None:
 R = TypeVar("R", OfferRequest, ReleaseRequest)
 
 
-def _parse(kind: type[R], caller: str, body: bytes) -> R:
+def _parse(kind: type[R], call: Call) -> tuple[R, Deadline]:
     try:
-        request = kind.model_validate_json(body)
+        request = kind.model_validate_json(call.body)
     except ValidationError as error:
         raise InputError(describe(error)) from None
-    if caller and request.coordinator != caller:
+    if call.coordinator and request.coordinator != call.coordinator:
         raise IdentityError("a coordinator can only ask in its own name", code="wrong_coordinator")
-    return request
+    return request, call.deadline(request.deadline_ms)
+
+
+async def _until_hung_up(request: Request, gone: threading.Event) -> None:
+    """The body has been read: what still comes is the end of the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    gone.set()
 
 
 def _admit(node: RetrieverNode, request: Request, body: bytes) -> str:

@@ -9,6 +9,7 @@ from fedrag.http.serving import address_of, is_loopback, listen, require_safe, s
 from retriever_node.assemble import assemble
 from retriever_node.config import DEFAULT_PORT, NodeConfig
 from retriever_node.home import NodeHome, listening_tls, open_certificate, open_config
+from retriever_node.metrics import NodeMetrics
 from retriever_node.service import create_app
 
 
@@ -30,7 +31,7 @@ def serve_node(home: Path, host: str | None, port: int | None, until_closed: IO[
         "public_key": node.signer.public_key,
     }
     serve(
-        create_app(node),
+        create_app(node, NodeMetrics(certificate.expires_at_s if certificate else lambda: 0.0)),
         listening,
         tls=tls,
         drain_s=config.serve.drain_s,

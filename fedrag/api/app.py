@@ -13,12 +13,12 @@ from fastapi import Body, Depends, FastAPI, Response
 from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from fedrag.api.answers import AnswerShelf
 from fedrag.api.body_limit import BodyLimit
 from fedrag.api.enrolment import enrolment_routes
 from fedrag.api.feedback import FeedbackLog
+from fedrag.api.metrics import CoordinatorMetrics
 from fedrag.assemble import Coordinator
 from fedrag.config import ApiKey
 from fedrag.conversation import ask
@@ -76,10 +76,7 @@ class Health(Wire):
 def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
     config, descriptions = coordinator.config, coordinator.descriptions
     shelf, feedback_log = AnswerShelf(), FeedbackLog(feedback_path)
-    registry = CollectorRegistry()
-    answers = Counter("fedrag_answers", "Answers by outcome", ["outcome"], registry=registry)
-    outcomes = Counter("fedrag_node_outcomes", "What became of hospitals", ["node", "status"], registry=registry)
-    seconds = Histogram("fedrag_stage_seconds", "Seconds per stage", ["stage"], registry=registry)
+    counted = CoordinatorMetrics(coordinator)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -120,11 +117,7 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
         answer = await ask(request, request_id, who, config.limits, config.routing.name, coordinator.federation())
         shelf.put(answer, who.name)
         outcome = answer.abstained.code if answer.abstained else "answered"
-        answers.labels(outcome).inc()
-        for one in answer.coverage:
-            outcomes.labels(one.node, one.status).inc()
-        for timing in answer.timings:
-            seconds.labels(timing.stage).observe(timing.elapsed_ms / 1000)
+        counted.count(answer)
         _log.info("answered", outcome=outcome, nodes_asked=answer.budget.nodes_asked, redactions=len(answer.redactions))
         return answer
 
@@ -170,7 +163,7 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")
+        return Response(counted.exposition(), media_type="text/plain; version=0.0.4")
 
     @app.get("/", include_in_schema=False)
     async def page() -> HTMLResponse:

@@ -4,22 +4,30 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fedrag.core.errors import DeadlineExceeded
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A point on a monotonic clock. `clock` returns seconds."""
+    """A point on a monotonic clock. `clock` returns seconds; `cancelled` says that whoever waited has gone."""
 
     at_s: float
     clock: Callable[[], float] = time.monotonic
+    cancelled: Callable[[], bool] = lambda: False
 
     @classmethod
     def after_ms(cls, milliseconds: float, clock: Callable[[], float] = time.monotonic) -> "Deadline":
         return cls(clock() + milliseconds / 1000, clock)
 
     def remaining_ms(self) -> float:
-        """Never negative."""
-        return max(0.0, (self.at_s - self.clock()) * 1000)
+        """Never negative; 0 once cancelled."""
+        return 0.0 if self.cancelled() else max(0.0, (self.at_s - self.clock()) * 1000)
+
+    def require(self) -> None:
+        """Raises DeadlineExceeded when nobody waits for the result any more."""
+        if self.remaining_ms() <= 0:
+            raise DeadlineExceeded("nobody waits for this any more")
 
     def share(self, fraction: float) -> "Deadline":
         """A deadline for one stage: this fraction, in (0, 1], of what is left."""
-        return Deadline(self.clock() + fraction * self.remaining_ms() / 1000, self.clock)
+        return Deadline(self.clock() + fraction * self.remaining_ms() / 1000, self.clock, self.cancelled)

@@ -136,6 +136,8 @@ def _error_of(raw: bytes, node: NodeId) -> errors.FedragError:
         return errors.ProtocolError(f"{node} failed without saying why", code="bad_status")
     if told.status in (401, 403, 429):
         return errors.Refused(f"{node} refused: {told.code}", code=told.code)
+    if told.code == errors.DeadlineExceeded.code:
+        return errors.DeadlineExceeded(f"{node} had no time left")
     if told.status >= 500:
         return errors.Unavailable(f"{node} failed: {told.code}", code=told.code)
     return errors.ProtocolError(f"{node} did not accept our request: {told.code}", code=told.code)

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from fedrag.core.config import ServeConfig, Tls
 from fedrag.core.errors import ConfigError, FedragError
+from fedrag.core.logs import without_error_text
 
 _UPKEEP_S: Final = 2.0
 _log = structlog.get_logger()
@@ -45,14 +46,6 @@ def listen(host: str, port: int) -> socket.socket:
 def address_of(listening: socket.socket, *, tls: bool) -> str:
     host, port = listening.getsockname()[:2]
     return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def without_error_text(record: logging.LogRecord) -> bool:
-    """A log filter: of an exception only its type is kept, for its text may hold a question or a passage."""
-    if record.exc_info and record.exc_info[0] is not None:
-        record.msg = f"{record.getMessage().strip()} ({record.exc_info[0].__name__})"
-        record.args, record.exc_info, record.exc_text = (), None, None
-    return True
 
 
 def require_safe(serve: ServeConfig, host: str) -> None:

@@ -100,7 +100,7 @@ def test_the_servers_own_log_keeps_only_the_type_of_an_error() -> None:
     """An unexpected exception whose text holds a passage reaches the web server's log as its type alone."""
     import logging
 
-    from fedrag.http.serving import without_error_text
+    from fedrag.core.logs import without_error_text
 
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
