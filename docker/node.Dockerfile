@@ -25,7 +25,7 @@ RUN /build/pip/bin/pip install --no-cache-dir ${PIP_ARGS} --require-hashes -r /b
 FROM ${BASE_IMAGE} AS node
 COPY --from=build /opt/fedrag /opt/fedrag
 COPY --from=build /opt/models /opt/models
-COPY fedrag/__init__.py fedrag/stopwatch.py fedrag/terminal.py /opt/fedrag/lib/python3.11/site-packages/fedrag/
+COPY fedrag/__init__.py fedrag/stopwatch.py fedrag/terminal.py fedrag/tracing.py /opt/fedrag/lib/python3.11/site-packages/fedrag/
 COPY fedrag/core /opt/fedrag/lib/python3.11/site-packages/fedrag/core
 COPY fedrag/encoders /opt/fedrag/lib/python3.11/site-packages/fedrag/encoders
 COPY fedrag/http /opt/fedrag/lib/python3.11/site-packages/fedrag/http

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from fedrag.core.answer import StageTiming
+from fedrag.tracing import span
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,8 @@ class Stopwatch:
     def stage(self, name: str) -> Iterator[None]:
         started = time.perf_counter()
         try:
-            yield
+            with span(f"stage {name}"):
+                yield
         finally:
             self._laps.append(StageTiming(stage=name, elapsed_ms=(time.perf_counter() - started) * 1000))
 

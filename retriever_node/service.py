@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from fedrag import tracing
 from fedrag.core.deadline import Deadline
 from fedrag.core.errors import FedragError, IdentityError, InputError, Unavailable
 from fedrag.core.exchange import OfferRequest, ReleaseRequest
@@ -71,7 +72,8 @@ def create_app(node: RetrieverNode, metrics: NodeMetrics | None = None) -> FastA
             watching = asyncio.create_task(_until_hung_up(request, gone))
             caller = await run_in_threadpool(_admit, node, request, body)
             call = Call(caller, body, arrived_s, gone.is_set)
-            answered = await run_in_threadpool(handle, call)
+            with tracing.serving("node request", request.headers, node=node.id, route=route):
+                answered = await run_in_threadpool(handle, call)
             content = answered.model_dump_json().encode()
         except Exception as error:  # noqa: BLE001 - the border: whatever goes wrong is a denial that tells nothing
             told = problem.of_error(error)

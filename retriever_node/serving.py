@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import IO
 
-from fedrag import terminal
+from fedrag import terminal, tracing
 from fedrag.core.errors import ConfigError
 from fedrag.http.serving import address_of, is_loopback, listen, require_safe, serve
 from retriever_node.assemble import assemble
@@ -20,6 +20,7 @@ def serve_node(home: Path, host: str | None, port: int | None, until_closed: IO[
     port = next(one for one in (port, config.serve.port, DEFAULT_PORT) if one is not None)
     require_safe_serving(config, host)
     terminal.configure_logging()
+    tracing.configure("fedrag-node", config.node)
     certificate = open_certificate(place, config)
     tls = listening_tls(place, config, certificate)
     listening = listen(host, port)

@@ -18,6 +18,7 @@ from fedrag.core.question import AskRequest, Question
 from fedrag.core.wire import ReleaseClass, new_request_id
 from fedrag.encoders import ENCODERS
 from fedrag.http.client import RemoteNode, http_client
+from fedrag.http.replicas import ReplicatedNode, RetryBudget
 from fedrag.http.signing import Signer
 from fedrag.http.tokens import DevelopmentIssuer
 from retriever_node.assemble import assemble, open_store
@@ -108,7 +109,8 @@ class Workshop:
                 **overrides,
             }
         )
-        return connect(config, lambda: {remote.id: remote for remote in remotes}, self.issuer)
+        nodes = {remote.id: ReplicatedNode([remote], RetryBudget()) for remote in remotes}
+        return connect(config, lambda: nodes, self.issuer)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
 
+from fedrag import tracing
 from fedrag.api.answers import AnswerShelf
 from fedrag.api.body_limit import BodyLimit
 from fedrag.api.enrolment import enrolment_routes
@@ -114,7 +115,8 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
         """Ask the hospitals. Always answers, abstaining where it must; `coverage` tells what became of each."""
         request_id = new_request_id()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        answer = await ask(request, request_id, who, config.limits, config.routing.name, coordinator.federation())
+        with tracing.span("question", request_id=request_id):
+            answer = await ask(request, request_id, who, config.limits, config.routing.name, coordinator.federation())
         shelf.put(answer, who.name)
         outcome = answer.abstained.code if answer.abstained else "answered"
         counted.count(answer)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import IO
 
-from fedrag import terminal
+from fedrag import terminal, tracing
 from fedrag.api.app import create_app
 from fedrag.assemble import Coordinator, assemble
 from fedrag.config import DEFAULT_PORT
@@ -21,6 +21,7 @@ def serve_coordinator(home: Path, host: str | None, port: int | None, until_clos
     port = next(one for one in (port, settings.port, DEFAULT_PORT) if one is not None)
     require_safe(settings, host)
     terminal.configure_logging()
+    tracing.configure("fedrag-coordinator", coordinator.config.coordinator)
     listening = listen(host, port)
     presented = _presented(coordinator)
     tls = None if presented is None else server_context(presented, ())

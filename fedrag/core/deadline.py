@@ -16,8 +16,13 @@ class Deadline:
     cancelled: Callable[[], bool] = lambda: False
 
     @classmethod
-    def after_ms(cls, milliseconds: float, clock: Callable[[], float] = time.monotonic) -> "Deadline":
-        return cls(clock() + milliseconds / 1000, clock)
+    def after_ms(
+        cls,
+        milliseconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> "Deadline":
+        return cls(clock() + milliseconds / 1000, clock, cancelled)
 
     def remaining_ms(self) -> float:
         """Never negative; 0 once cancelled."""

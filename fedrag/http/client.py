@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import httpx2
 from pydantic import ValidationError
 
+from fedrag import tracing
 from fedrag.core import errors
 from fedrag.core.collection import NodeDescription
 from fedrag.core.deadline import Deadline
@@ -98,6 +99,7 @@ class RemoteNode:
             nonce=secrets.token_hex(16),
         )
         headers = {**signed.headers(self.signer), "content-type": "application/json"}
+        tracing.carry(headers)
         try:
             async with self.client.stream(method, self.url + path, content=body or None, headers=headers) as response:
                 require_bounded(response.headers.get("content-length"), MAXIMUM_RESPONSE_BYTES)

@@ -7,12 +7,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from opentelemetry.trace import SpanKind
+
 from fedrag.core.collection import NodeDescription
 from fedrag.core.deadline import Deadline
 from fedrag.core.errors import Unavailable
 from fedrag.core.exchange import OfferRequest, Offers, Release, ReleaseRequest
 from fedrag.core.protocols import Node, Reply
 from fedrag.core.wire import NodeId
+from fedrag.tracing import span
 
 T = TypeVar("T")
 _BROKEN: Final = "connection_broken"
@@ -108,6 +111,10 @@ class ReplicatedNode:
         return await self._ask("release", lambda node: node.release(request, deadline))
 
     async def _ask(self, operation: str, call: Callable[[Node], Awaitable[Reply[T]]]) -> Reply[T]:
+        with span(f"node {operation}", SpanKind.CLIENT, node=self.id):
+            return await self._first_good(operation, call)
+
+    async def _first_good(self, operation: str, call: Callable[[Node], Awaitable[Reply[T]]]) -> Reply[T]:
         self.budget.earn()
         latency = self._latency.setdefault(operation, Latency())
         alone = len(self.replicas) == 1
