@@ -24,6 +24,7 @@ from fedrag.http.limits import read_bounded
 from fedrag.http.signing import REQUEST_HEADERS, RESPONSE_HEADER, SignedRequest, response_payload
 from retriever_node.metrics import NodeMetrics
 from retriever_node.node import RetrieverNode
+from retriever_node.openapi import openapi
 
 MAXIMUM_REQUEST_BYTES: Final = 256 * 1024
 REFRESH_S: Final = 3.0
@@ -108,8 +109,12 @@ def create_app(node: RetrieverNode, metrics: NodeMetrics | None = None) -> FastA
     async def releases(request: Request) -> Response:
         return await answer(request, lambda call: node.release(*_parse(ReleaseRequest, call)))
 
-    @app.get("/health")
-    @app.get("/health/live")
+    @app.get("/openapi.json", include_in_schema=False)
+    async def document() -> dict[str, object]:
+        return openapi(app)
+
+    @app.get("/health", operation_id="health")
+    @app.get("/health/live", operation_id="live")
     async def health() -> dict[str, str]:
         return {"status": "ok", "node": node.id}
 
@@ -119,7 +124,7 @@ def create_app(node: RetrieverNode, metrics: NodeMetrics | None = None) -> FastA
             return problem.respond(problem.of_error(Unavailable("the service is about to stop", code="draining")))
         return Response('{"status":"ready"}', media_type="application/json")
 
-    @app.get("/metrics")
+    @app.get("/metrics", include_in_schema=False)
     async def exposed() -> Response:
         return Response(counted.exposition(), media_type="text/plain; version=0.0.4")
 

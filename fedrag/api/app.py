@@ -131,9 +131,10 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
     @app.post("/v1/answers/{answer_id}/feedback", status_code=204, responses=_PROBLEMS)  # type: ignore[arg-type]
     async def post_feedback(who: who_asks, answer_id: str, feedback: Feedback) -> Response:
         """Say whether an answer was right, useful or harmful, and which citations helped."""
+        answer = shelf.get(answer_id, who.name)
         if feedback.answer_id != answer_id:
             raise InputError("the feedback names another answer", code="wrong_answer")
-        feedback_log.record(feedback, shelf.get(answer_id, who.name), who.name)
+        feedback_log.record(feedback, answer, who.name)
         return Response(status_code=204)
 
     @app.get("/v1/nodes", responses=_PROBLEMS)  # type: ignore[arg-type]

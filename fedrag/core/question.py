@@ -9,7 +9,11 @@ from fedrag.core.wire import Name, NodeId, Wire
 
 MAXIMUM_QUESTION_CHARACTERS: Final = 4000
 MAXIMUM_OPTIONS: Final = 26
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_CONTROL_CHARACTERS: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
+_CONTROL = re.compile(rf"[{_CONTROL_CHARACTERS}\ud800-\udfff]")
+_PLAIN: Final = f"[^{_CONTROL_CHARACTERS}]*"
+_DESCRIBED: Final = {"pattern": f"^{_PLAIN}[^\\s{_CONTROL_CHARACTERS}]{_PLAIN}$"}
+"""What the JSON schema tells of `_plain_text` and of leading and trailing spaces that do not count."""
 
 
 def _plain_text(text: str) -> str:
@@ -22,10 +26,14 @@ Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAXIMUM_QUESTION_CHARACTERS),
     AfterValidator(_plain_text),
+    Field(json_schema_extra=_DESCRIBED),
 ]
 OptionLetter = Annotated[str, StringConstraints(pattern=r"^[A-Z]$")]
 OptionText = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000), AfterValidator(_plain_text)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=1000),
+    AfterValidator(_plain_text),
+    Field(json_schema_extra=_DESCRIBED),
 ]
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 
@@ -34,7 +42,12 @@ class Turn(Wire):
     """One earlier exchange of the same conversation."""
 
     question: Text
-    answer: Annotated[str, StringConstraints(max_length=MAXIMUM_QUESTION_CHARACTERS), AfterValidator(_plain_text)]
+    answer: Annotated[
+        str,
+        StringConstraints(max_length=MAXIMUM_QUESTION_CHARACTERS),
+        AfterValidator(_plain_text),
+        Field(json_schema_extra={"pattern": f"^{_PLAIN}$"}),
+    ]
 
 
 class Question(Wire):
@@ -44,7 +57,10 @@ class Question(Wire):
     """
 
     text: Text
-    options: Annotated[dict[OptionLetter, OptionText], Field(max_length=MAXIMUM_OPTIONS)] = Field(default_factory=dict)
+    options: Annotated[
+        dict[OptionLetter, OptionText],
+        Field(max_length=MAXIMUM_OPTIONS, json_schema_extra={"additionalProperties": False}),
+    ] = Field(default_factory=dict)
     turns: Annotated[tuple[Turn, ...], Field(max_length=20)] = ()
     language: LanguageTag | None = None
 
