@@ -4,11 +4,13 @@ import asyncio
 import ipaddress
 import logging
 import os
+import signal
 import socket
 import ssl
 import threading
 from collections.abc import Callable
 from math import ceil
+from types import FrameType
 from typing import IO, Final
 
 import structlog
@@ -77,6 +79,12 @@ def serve(
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             ready()
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if sig == signal.SIGTERM:  # being told to stop is no failure: uvicorn itself would end by the signal
+                self.should_exit = True
+            else:
+                super().handle_exit(sig, frame)
 
         async def main_loop(self) -> None:
             keeping = asyncio.create_task(_repeat(upkeep))
