@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fedrag.core.enrolment import Enrolment, EnrolmentRequest, Issuer
+from fedrag.core.errors import ConfigError, InputError
 from fedrag.core.wire import NodeId
 from fedrag.http.invitation import InvitationCode, digest, signed
 from fedrag.http.signing import Signer
@@ -38,9 +39,12 @@ class EnrolmentDesk:
         return code
 
     def enrol(self, request: EnrolmentRequest) -> Enrolment:
-        """Take a hospital in and tell it whom to pin. Raises IdentityError, ConfigError(bad_authority)."""
+        """Take a hospital in and tell it whom to pin. Raises IdentityError, InputError(bad_authority)."""
         if request.authority:
-            client_context(request.authority)  # before the registry takes what nothing can be verified with
+            try:
+                client_context(request.authority)
+            except ConfigError as error:  # theirs, not ours: the registry takes nothing that cannot be verified with
+                raise InputError(error.message, code=error.code) from None
         self.registry.enrol(request, self.clock())
         return signed(
             Enrolment(

@@ -7,7 +7,6 @@ of their own thread, so that whatever is left on the coordinator's loop was left
 """
 
 import asyncio
-import contextlib
 import json
 import math
 import socket
@@ -109,13 +108,14 @@ class Door:
         return f"http://127.0.0.1:{listening.getsockname()[1]}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while True:
-                if self.fault == "hang after accept" and self.stage == "offers":
-                    await reader.read()
-                    break
+        try:
+            while not (self.fault == "hang after accept" and self.stage == "offers"):
                 await self._exchange(reader, writer)
-        writer.close()
+            await reader.read()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.transport.abort() if self.fault == "reset mid-body" else writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -350,6 +350,7 @@ async def _cancel_others() -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0.05)  # transports close on the loop's next turns
 
 
 def _evidence(answer: Answer) -> tuple[object, ...]:

@@ -6,7 +6,9 @@ from pydantic import Field, StringConstraints
 
 from fedrag.core.wire import Base64, Name, NodeId, Sha256, Wire
 
-NodeUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", max_length=500)]
+NodeUrl = Annotated[
+    str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~%/-]*)?$", max_length=500)
+]
 Pem = Annotated[str, StringConstraints(max_length=20_000)]
 """A certificate authority; empty where none is needed."""
 

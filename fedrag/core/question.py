@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from fedrag.core.wire import Name, NodeId, Wire
 
@@ -22,11 +22,23 @@ def _plain_text(text: str) -> str:
     return text
 
 
+def _at_most(characters: int) -> BeforeValidator:
+    """Counted as sent, with the spaces at the ends: last in its annotation, so that it is asked first."""
+
+    def check(text: object) -> object:
+        if isinstance(text, str) and len(text) > characters:
+            raise ValueError(f"text is longer than {characters} characters")
+        return text
+
+    return BeforeValidator(check)
+
+
 Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAXIMUM_QUESTION_CHARACTERS),
     AfterValidator(_plain_text),
     Field(json_schema_extra=_DESCRIBED),
+    _at_most(MAXIMUM_QUESTION_CHARACTERS),
 ]
 OptionLetter = Annotated[str, StringConstraints(pattern=r"^[A-Z]$")]
 OptionText = Annotated[
@@ -34,6 +46,7 @@ OptionText = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=1000),
     AfterValidator(_plain_text),
     Field(json_schema_extra=_DESCRIBED),
+    _at_most(1000),
 ]
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 

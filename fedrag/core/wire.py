@@ -89,4 +89,5 @@ def _checked_base64(text: str) -> str:
 Vector = Annotated[str, Field(max_length=4 * (4 * MAXIMUM_DIMENSION // 3 + 3)), AfterValidator(_checked_vector)]
 """Base64 float32 on the wire (`encode_vector`, `decode_vector`); finite."""
 
-Base64 = Annotated[str, Field(max_length=4096), AfterValidator(_checked_base64)]
+_BASE64: Final = {"pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"}
+Base64 = Annotated[str, Field(max_length=4096, json_schema_extra=_BASE64), AfterValidator(_checked_base64)]
