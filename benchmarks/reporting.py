@@ -5,7 +5,8 @@ import platform
 import shlex
 import sys
 from dataclasses import dataclass
-from importlib.metadata import version
+
+from fedrag import __version__
 
 Cell = str | int | float
 
@@ -26,9 +27,7 @@ class Table:
 def circumstances() -> str:
     """The command, the versions, the processor: what a figure is worth nothing without."""
     command = shlex.join(["python", *sys.argv])
-    facts = (
-        f"fedrag {version('fedrag')}, Python {platform.python_version()}, {os.cpu_count()} CPUs, {platform.machine()}"
-    )
+    facts = f"fedrag {__version__}, Python {platform.python_version()}, {os.cpu_count()} CPUs, {platform.machine()}"
     return f"`{command}`; {facts}\n"
 
 

@@ -1,0 +1,3 @@
+"""Federated retrieval-augmented reasoning."""
+
+__version__ = "0.1.0"

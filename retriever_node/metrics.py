@@ -3,10 +3,10 @@ identities."""
 
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
 
+from fedrag import __version__
 from fedrag.core.exchange import Offers, Release
 from fedrag.core.wire import Wire
 
@@ -17,7 +17,7 @@ class NodeMetrics:
     def __init__(self, certificate_expiry_s: Callable[[], float] = lambda: 0.0) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        Info("fedrag_build", "The running version", registry=self.registry).info({"version": _version()})
+        Info("fedrag_build", "The running version", registry=self.registry).info({"version": __version__})
         self._requests = self._counter("fedrag_node_requests", "Requests by route and code", "route", "code")
         self._seconds = Histogram(
             "fedrag_node_request_seconds", "Seconds per request", ["route"], registry=self.registry
@@ -51,10 +51,3 @@ class NodeMetrics:
 
     def _counter(self, name: str, told: str, *labels: str) -> Counter:
         return Counter(name, told, labels, registry=self.registry)
-
-
-def _version() -> str:
-    try:
-        return version("fedrag")
-    except PackageNotFoundError:  # a node image holds the folders, not the package
-        return "source"

@@ -1,12 +1,12 @@
 """What a coordinator counts: outcomes, times and volumes by stage and hospital, never text or who asked."""
 
 from collections.abc import Iterator
-from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from fedrag import __version__
 from fedrag.assemble import Coordinator
 from fedrag.core.answer import Answer
 
@@ -17,7 +17,7 @@ class CoordinatorMetrics:
     def __init__(self, coordinator: Coordinator) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        Info("fedrag_build", "The running version", registry=self.registry).info({"version": version("fedrag")})
+        Info("fedrag_build", "The running version", registry=self.registry).info({"version": __version__})
         self.registry.register(_Present(coordinator))
         self._answers = self._counter("fedrag_answers", "Answers by outcome", "outcome")
         self._outcomes = self._counter("fedrag_node_outcomes", "What became of hospitals", "node", "status")
