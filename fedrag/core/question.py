@@ -12,7 +12,7 @@ MAXIMUM_OPTIONS: Final = 26
 _CONTROL_CHARACTERS: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
 _CONTROL = re.compile(rf"[{_CONTROL_CHARACTERS}\ud800-\udfff]")
 _PLAIN: Final = f"[^{_CONTROL_CHARACTERS}]*"
-_DESCRIBED: Final = {"pattern": f"^{_PLAIN}[^\\s{_CONTROL_CHARACTERS}]{_PLAIN}$"}
+_DESCRIBED: Final = {"pattern": f"^{_PLAIN}[^\\s\\x85{_CONTROL_CHARACTERS}]{_PLAIN}$"}
 """What the JSON schema tells of `_plain_text` and of leading and trailing spaces that do not count."""
 
 
