@@ -70,7 +70,10 @@ class DescriptionWatch:
         running: dict[NodeId, asyncio.Task[None]] = {}
         try:
             while True:
-                self._follow_members()
+                try:
+                    self._follow_members()
+                except Exception as error:  # noqa: BLE001 - a registry that cannot be read now must not end the watch
+                    _log.error("watch_failed", error=type(error).__name__)
                 now_s = self._clock()
                 for node, watched in self._watched.items():
                     if watched.due_s <= now_s and (node not in running or running[node].done()):

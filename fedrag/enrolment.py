@@ -4,10 +4,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from fedrag.core.enrolment import Enrolment, EnrolmentRequest, Issuer
 from fedrag.core.errors import ConfigError, InputError
 from fedrag.core.wire import NodeId
+from fedrag.http.addresses import is_loopback
 from fedrag.http.invitation import InvitationCode, digest, signed
 from fedrag.http.signing import Signer
 from fedrag.http.tls import client_context, root_certificate
@@ -40,6 +42,10 @@ class EnrolmentDesk:
 
     def enrol(self, request: EnrolmentRequest) -> Enrolment:
         """Take a hospital in and tell it whom to pin. Raises IdentityError, InputError(bad_authority)."""
+        if any(
+            urlsplit(url).scheme == "http" and not is_loopback(urlsplit(url).hostname or "") for url in request.urls
+        ):
+            raise InputError("off this machine a hospital is reached over https only", code="insecure_url")
         if request.authority:
             try:
                 client_context(request.authority)

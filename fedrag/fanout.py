@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import structlog
 
@@ -16,6 +16,9 @@ from fedrag.core.protocols import Node, Reply
 from fedrag.core.wire import NodeId
 
 T = TypeVar("T")
+FAIR_MS: Final = 500
+"""Who did not answer in less than this was not given a chance: an impatient asker must not suspend a hospital for
+all."""
 _log = structlog.get_logger()
 
 
@@ -34,6 +37,7 @@ async def ask_all(
 ) -> Gathered[T]:
     """Call every node at once and wait no longer than the deadline. Never raises for what a node does."""
     admitted = [node for node in nodes if breaker.admits(node.id)]
+    fair = deadline.remaining_ms() >= FAIR_MS
     outcomes = {node.id: NodeOutcome(node=node.id, status=NodeStatus.SUSPENDED) for node in nodes}
     tasks = [asyncio.create_task(attempt(node, call, deadline)) for node in admitted]
     try:
@@ -47,7 +51,8 @@ async def ask_all(
     wire_bytes = 0
     for reply, outcome in results:
         outcomes[outcome.node] = outcome
-        breaker.record(outcome.node, alive=outcome.status in (NodeStatus.ANSWERED, NodeStatus.REFUSED))
+        if fair or outcome.status is not NodeStatus.TIMED_OUT:
+            breaker.record(outcome.node, alive=outcome.status in (NodeStatus.ANSWERED, NodeStatus.REFUSED))
         if reply is not None:
             values[outcome.node] = reply.value
             wire_bytes += reply.wire_bytes

@@ -9,7 +9,7 @@ from fedrag.core.config import load_toml, write_toml
 from fedrag.core.wire import NodeId
 from fedrag.enrolment import EnrolmentDesk
 from fedrag.http.signing import Signer
-from fedrag.http.tls import LiveCertificate, leaf_certificate, root_certificate
+from fedrag.http.tls import LiveCertificate, leaf_certificate, own_names, root_certificate
 from fedrag.http.tokens import DevelopmentIssuer
 from fedrag.members import MemberRegistry
 
@@ -52,7 +52,7 @@ class CoordinatorHome:
 def create_coordinator(home: CoordinatorHome, config: CoordinatorConfig) -> tuple[Signer, Signer]:
     """Write a new coordinator's configuration and make its keys: its own, and its development issuer's."""
     coordinator, issuer = Signer.generate(), Signer.generate()
-    home.folder.mkdir(parents=True, exist_ok=True)
+    home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     coordinator.save(home.signing_key)
     issuer.save(home.issuer_key)
     home.root.write_text(root_certificate(coordinator, config.coordinator, time.time()))
@@ -70,12 +70,12 @@ def issuer_name(coordinator: NodeId) -> str:
 
 def open_certificate(home: CoordinatorHome, config: CoordinatorConfig) -> LiveCertificate:
     """What the coordinator shows to hospitals, whose own TLS asks for it."""
-    signer, names = Signer.load(home.signing_key), (*config.serve.names, "localhost", "127.0.0.1")
+    signer, names = Signer.load(home.signing_key), own_names(config.serve)
 
     def make(now_s: float) -> bytes:
         return leaf_certificate(signer, config.coordinator, names, now_s, client=True)
 
-    return LiveCertificate(home.certificate, make=make)
+    return LiveCertificate(home.certificate, make=make, names=names)
 
 
 def open_desk(home: CoordinatorHome, config: CoordinatorConfig, registry: MemberRegistry) -> EnrolmentDesk:

@@ -80,7 +80,7 @@ class MemberRegistry:
 
     def memberships(self) -> tuple[Membership, ...]:
         """Everyone that ever joined, in order of their id."""
-        with self._transaction() as connection:
+        with self._transaction(writing=False) as connection:
             rows = connection.execute(
                 "SELECT id, urls, public_key, authority, enrolled_at, revoked_at FROM members ORDER BY id"
             ).fetchall()
@@ -129,23 +129,24 @@ class MemberRegistry:
             _put(connection, member, now_s)
 
     def revoke(self, node: NodeId, now_s: float) -> None:
-        """Never ask this hospital again, and void its code. Raises NotFound(unknown_node)."""
+        """Never ask this hospital again, and void its code, whether it has joined yet or not. Raises
+        NotFound(unknown_node)."""
         with self._transaction() as connection:
-            done = connection.execute(
+            voided = connection.execute("DELETE FROM invitations WHERE node = ?", (node,)).rowcount
+            revoked = connection.execute(
                 "UPDATE members SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (int(now_s), node)
-            )
-            if done.rowcount == 0:
-                raise NotFound(f"{node} is no member", code="unknown_node")
-            connection.execute("DELETE FROM invitations WHERE node = ?", (node,))
+            ).rowcount
+            if not voided and not revoked:
+                raise NotFound(f"{node} is no member and not invited", code="unknown_node")
 
     def close(self) -> None:
         with self._lock:
             self._connection.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, *, writing: bool = True) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
             try:
                 yield self._connection
             except BaseException:

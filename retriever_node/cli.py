@@ -89,7 +89,7 @@ def enroll(
     from fedrag.http.invitation import InvitationCode
     from retriever_node.enrolment import Joining, enrol
 
-    joining = Joining.plan(url, authority, behind_proxy=behind_proxy)
+    joining = Joining.plan(open_config(NodeHome(home)), url, authority, behind_proxy=behind_proxy)
     enrolled = enrol(NodeHome(home), coordinator, InvitationCode.parse(code), joining)
     terminal.out.print(
         f"joined {enrolled.coordinator}; its key is pinned in {NodeHome(home).config}\n"

@@ -35,20 +35,33 @@ class Joining:
     authority: str = ""
 
     @classmethod
-    def plan(cls, urls: Sequence[str], authority: Path | None, *, behind_proxy: bool) -> "Joining":
+    def plan(cls, config: NodeConfig, urls: Sequence[str], authority: Path | None, *, behind_proxy: bool) -> "Joining":
         """Raises InputError for a mixture that cannot work, ConfigError for an authority that cannot be read."""
-        schemes = {urlsplit(url).scheme for url in urls}
+        try:
+            schemes = {urlsplit(url).scheme for url in urls}
+        except ValueError:
+            raise InputError("--url: not an address", code="bad_option") from None
+        own_files = config.serve.tls is Tls.FILES and not behind_proxy
         if len(schemes) != 1:
             raise InputError("--url: all https, or all http", code="bad_option")
         if schemes == {"http"} and (authority is not None or behind_proxy):
             raise InputError("--authority and --behind-proxy are for https addresses", code="bad_option")
-        if behind_proxy and authority is None:
-            raise InputError("--behind-proxy needs --authority: who signed the proxy's certificate", code="bad_option")
+        if schemes == {"https"} and (behind_proxy or own_files) != (authority is not None):
+            raise InputError(
+                '--authority says who signed the certificate of a proxy (--behind-proxy) or of tls = "files"; it goes '
+                "with one of them and with nothing else",
+                code="bad_option",
+            )
         try:
             given = authority.read_text(encoding="utf-8") if authority is not None else ""
         except (OSError, UnicodeDecodeError):
             raise ConfigError(f"{authority} cannot be read", code="bad_authority") from None
-        tls = Tls.NONE if schemes == {"http"} else Tls.PROXY if behind_proxy else Tls.OWN
+        tls = Tls.PROXY if behind_proxy else Tls.FILES if own_files else Tls.OWN
+        tls = Tls.NONE if schemes == {"http"} else tls
+        if config.coordinators and tls is not config.serve.tls:
+            raise InputError(
+                f"this node serves others with tls = {config.serve.tls.value!r}; join with the same", code="bad_option"
+            )
         return cls(tuple(urls), tls, given)
 
 
@@ -82,13 +95,17 @@ def enrol(home: NodeHome, coordinator_url: str, code: InvitationCode, joining: J
 
 def pin(home: NodeHome, config: NodeConfig, enrolment: Enrolment, joining: Joining) -> None:
     """Write what the node will believe: the coordinator's key and its root for TLS, and its issuers of asker tokens."""
-    home.coordinators.mkdir(exist_ok=True)
     root = home.coordinators / f"{enrolment.coordinator}.crt"
-    root.write_text(enrolment.authority, encoding="utf-8")
+    if any(one.id == enrolment.coordinator and one.public_key != enrolment.public_key for one in config.coordinators):
+        raise ConfigError(
+            f"a coordinator {enrolment.coordinator} with another key is pinned here: take it out of node.toml first, "
+            "if it is the same one with a new key",
+            code="coordinator_taken",
+        )
     coordinator = CoordinatorConfig(
         id=enrolment.coordinator,
         public_key=enrolment.public_key,
-        authority=root.resolve() if joining.tls is Tls.OWN else None,
+        authority=root.resolve() if joining.tls in (Tls.OWN, Tls.FILES) else None,
     )
     told = {
         one.name: IssuerConfig(name=one.name, public_key=one.public_key, told_by=coordinator.id)
@@ -105,6 +122,8 @@ def pin(home: NodeHome, config: NodeConfig, enrolment: Enrolment, joining: Joini
         "issuers": (*kept, *told.values()),
         "serve": ServeConfig.model_validate(serve),
     }
+    home.coordinators.mkdir(exist_ok=True)
+    root.write_text(enrolment.authority, encoding="utf-8")
     write_toml(home.config, config.model_copy(update=changes))
 
 

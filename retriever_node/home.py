@@ -11,7 +11,14 @@ from typing import Final
 from fedrag.core.config import load_toml, write_toml
 from fedrag.core.errors import ConfigError
 from fedrag.http.signing import Signer
-from fedrag.http.tls import LiveCertificate, leaf_certificate, live_certificate, root_certificate, server_context
+from fedrag.http.tls import (
+    LiveCertificate,
+    leaf_certificate,
+    live_certificate,
+    own_names,
+    root_certificate,
+    server_context,
+)
 from retriever_node.config import NodeConfig
 
 _SEAL_KEY_BYTES: Final = 32
@@ -60,7 +67,7 @@ def create_node(home: NodeHome, config: NodeConfig) -> Signer:
     """
     if home.config.exists() or home.signing_key.exists():
         raise ConfigError(f"{home.folder} already holds a node", code="node_exists")
-    home.folder.mkdir(parents=True, exist_ok=True)
+    home.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     signer = Signer.generate()
     signer.save(home.signing_key)
     descriptor = os.open(home.sealing_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -76,12 +83,12 @@ def open_config(home: NodeHome) -> NodeConfig:
 
 def open_certificate(home: NodeHome, config: NodeConfig) -> LiveCertificate | None:
     """What the node shows to its callers; None where TLS does not begin here."""
-    signer, names = Signer.load(home.signing_key), (*config.serve.names, "localhost", "127.0.0.1")
+    signer, names = Signer.load(home.signing_key), own_names(config.serve)
 
     def make(now_s: float) -> bytes:
         return leaf_certificate(signer, config.node, names, now_s, client=False)
 
-    return live_certificate(config.serve, home.certificate, make)
+    return live_certificate(config.serve, home.certificate, make, names)
 
 
 def listening_tls(home: NodeHome, config: NodeConfig, certificate: LiveCertificate | None) -> ssl.SSLContext | None:

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import IO
 
 from fedrag import terminal, tracing
+from fedrag.core.config import Tls
 from fedrag.core.errors import ConfigError
-from fedrag.http.serving import address_of, is_loopback, listen, require_safe, serve
+from fedrag.http.addresses import is_loopback
+from fedrag.http.serving import address_of, listen, require_safe, serve
 from retriever_node.assemble import assemble
 from retriever_node.config import DEFAULT_PORT, NodeConfig
 from retriever_node.home import NodeHome, listening_tls, open_certificate, open_config
@@ -43,7 +45,9 @@ def serve_node(home: Path, host: str | None, port: int | None, until_closed: IO[
 
 
 def require_safe_serving(config: NodeConfig, host: str) -> None:
-    """Off loopback a node starts only with TLS and a pinned coordinator. Raises ConfigError(unsafe_serving)."""
+    """Wherever others may reach it, off loopback or behind a proxy, a node starts only with TLS and a pinned
+    coordinator. Raises ConfigError(unsafe_serving)."""
     require_safe(config.serve, host)
-    if not config.coordinators and not is_loopback(host):
-        raise ConfigError(f"{host} is not loopback: enrol with a coordinator first", code="unsafe_serving")
+    alone = is_loopback(host) and config.serve.tls is Tls.NONE
+    if not config.coordinators and not alone:
+        raise ConfigError("others can reach this node: enrol with a coordinator first", code="unsafe_serving")

@@ -96,7 +96,7 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
         title="fedrag",
         version="1",
         summary="One question, many hospitals, one answer that shows its evidence, its doubt and its price.",
-        description="Not a medical device. Every route under /v1 wants an API key as bearer token.",
+        description="Not a medical device. Every route under /v1 but /v1/enrolments wants an API key as bearer token.",
         redoc_url=None,
         lifespan=lifespan,
     )

@@ -55,9 +55,12 @@ def encode_base64(raw: bytes) -> str:
 def decode_base64(text: str) -> bytes:
     """Raises ValueError for anything that is not canonical base64."""
     try:
-        return base64.b64decode(text, validate=True)
+        raw = base64.b64decode(text, validate=True)
     except binascii.Error:
         raise ValueError("not base64") from None
+    if encode_base64(raw) != text:
+        raise ValueError("not canonical base64")
+    return raw
 
 
 def encode_vector(vector: FloatVector) -> str:

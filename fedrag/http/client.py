@@ -119,10 +119,11 @@ class RemoteNode:
             )
         except errors.IdentityError:
             # Before its signature verifies, nothing of a response is believed, not even its error.
+            told = f"{self.id}: status {response.status_code}, not its signature"
+            if response.status_code >= 500:  # a proxy's word for a node that is down
+                raise errors.Unavailable(told, code="bad_status") from None
             code = "bad_signature" if response.status_code == 200 else "bad_status"
-            raise errors.ProtocolError(
-                f"{self.id}: status {response.status_code}, not its signature", code=code
-            ) from None
+            raise errors.ProtocolError(told, code=code) from None
         if response.status_code != 200:
             raise _error_of(raw, self.id)
         try:

@@ -20,6 +20,7 @@ from fedrag.tracing import span
 T = TypeVar("T")
 _BROKEN: Final = "connection_broken"
 _UNREACHABLE: Final = "unreachable"
+_BAD_STATUS: Final = "bad_status"
 _SAMPLES: Final = 64
 _ENOUGH_SAMPLES: Final = 8
 
@@ -142,7 +143,7 @@ class ReplicatedNode:
                     except Unavailable as error:
                         failure = error
                         # Alone, it is asked once more only if it had been reached: there is nobody to ask instead.
-                        elsewhere = error.code in ((_BROKEN,) if alone else (_BROKEN, _UNREACHABLE))
+                        elsewhere = error.code in ((_BROKEN,) if alone else (_BROKEN, _UNREACHABLE, _BAD_STATUS))
                         if elsewhere and unasked and self.budget.spend("retry"):
                             ask(unasked.popleft())
                         continue

@@ -1,7 +1,6 @@
 """Listening: a port that is really ours, TLS wherever the network begins, a graceful end."""
 
 import asyncio
-import ipaddress
 import logging
 import os
 import signal
@@ -18,25 +17,20 @@ import uvicorn
 from fastapi import FastAPI
 
 from fedrag.core.config import ServeConfig, Tls
-from fedrag.core.errors import ConfigError, FedragError
+from fedrag.core.errors import ConfigError
 from fedrag.core.logs import without_error_text
+from fedrag.http.addresses import is_loopback
 
 _UPKEEP_S: Final = 2.0
 _log = structlog.get_logger()
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def listen(host: str, port: int) -> socket.socket:
     """A bound socket; port 0 takes a free one. Raises ConfigError (port_in_use, bad_address)."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server((host, port), family=family, backlog=1024)
+        both = host == "::" and socket.has_dualstack_ipv6()
+        listening = socket.create_server((host, port), family=family, backlog=1024, dualstack_ipv6=both)
     except OSError as error:
         code = "port_in_use" if error.errno in (98, 48) else "bad_address"
         raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}", code=code) from None
@@ -122,5 +116,5 @@ async def _repeat(upkeep: Callable[[], None]) -> None:
         await asyncio.sleep(_UPKEEP_S)
         try:
             upkeep()
-        except (FedragError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - it is tried again; the service goes on with what it has
             _log.error("upkeep_failed", error=type(error).__name__, code=getattr(error, "code", ""))

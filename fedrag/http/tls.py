@@ -28,6 +28,7 @@ from fedrag.http.signing import Signer
 
 LEAF_DAYS: Final = 30
 ROOT_DAYS: Final = 3_650
+WILDCARDS: Final = ("0.0.0.0", "::", "")  # noqa: S104 - recognised, not bound
 _DAY_S: Final = 86_400
 _BACKDATED: Final = dt.timedelta(minutes=10)
 """Peers' clocks may be behind ours."""
@@ -79,19 +80,21 @@ class LiveCertificate:
         certificate: PEM file; holds the key too when `key` is None.
         key: PEM file of the key.
         make: makes the PEM of a new certificate; None where an operator's own tool replaces the files.
+        names: what a certificate of ours must be good for; one that is not is replaced before it is presented.
         clock: Unix time in seconds.
     """
 
     certificate: Path
     key: Path | None = None
     make: Callable[[float], bytes] | None = None
+    names: Sequence[str] = ()
     clock: Callable[[], float] = time.time
     _contexts: "weakref.WeakSet[ssl.SSLContext]" = field(default_factory=weakref.WeakSet)
     _loaded: tuple[int, ...] = ()
 
     def present_in(self, context: ssl.SSLContext) -> None:
         """Have `context` present this certificate, now and after each replacement. Raises ConfigError."""
-        if self.make is not None and not self.certificate.exists():
+        if self.make is not None and (self._near_its_end() or not self._fits()):
             self.renew()
         self._load(context)
         self._loaded = self._loaded or self._stamp()
@@ -100,7 +103,7 @@ class LiveCertificate:
     def upkeep(self) -> None:
         """Renew what has a third of its life left; load what has changed into every live context. Call every few
         seconds. A pair of files that does not match, as between two copies, is left for the next call."""
-        if self.make is not None and self.expires_at_s() - self.clock() < LEAF_DAYS * _DAY_S / 3:
+        if self.make is not None and self._near_its_end():
             self.renew()
         stamp = self._stamp()
         if stamp == self._loaded:
@@ -117,7 +120,7 @@ class LiveCertificate:
         """Write a new certificate, whole or not at all. Raises ConfigError where the files are an operator's own."""
         if self.make is None:
             raise ConfigError("this certificate is made elsewhere: replace its files", code="not_own_certificate")
-        fresh = self.certificate.with_suffix(".new")
+        fresh = self.certificate.with_suffix(f".{os.getpid()}.new")  # replicas may renew at once
         fresh.unlink(missing_ok=True)
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -131,6 +134,14 @@ class LiveCertificate:
         except (OSError, ValueError):
             return 0.0
         return found.not_valid_after_utc.timestamp()
+
+    def _near_its_end(self) -> bool:
+        return self.expires_at_s() - self.clock() < LEAF_DAYS * _DAY_S / 3
+
+    def _fits(self) -> bool:
+        found = x509.load_pem_x509_certificate(self.certificate.read_bytes())
+        alternative = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return {_alternative(name) for name in self.names} <= set(alternative)
 
     def _load(self, context: ssl.SSLContext) -> None:
         try:
@@ -146,15 +157,23 @@ class LiveCertificate:
             return ()
 
 
-def live_certificate(serve: ServeConfig, own: Path, make: Callable[[float], bytes]) -> LiveCertificate | None:
+def live_certificate(
+    serve: ServeConfig, own: Path, make: Callable[[float], bytes], names: Sequence[str]
+) -> LiveCertificate | None:
     """What this service presents in TLS handshakes; None where TLS does not begin here. `own`: where its own lies."""
     match serve.tls:
         case Tls.OWN:
-            return LiveCertificate(own, make=make)
+            return LiveCertificate(own, make=make, names=names)
         case Tls.FILES if serve.tls_certificate is not None:
             return LiveCertificate(serve.tls_certificate, serve.tls_key)
         case _:
             return None
+
+
+def own_names(serve: ServeConfig) -> tuple[str, ...]:
+    """What a service's own certificate is good for: the names it was told, its address, and this machine's own."""
+    here = () if serve.host in WILDCARDS else (serve.host,)
+    return tuple(dict.fromkeys((*serve.names, *here, "localhost", "127.0.0.1", "::1")))
 
 
 def server_context(certificate: LiveCertificate, client_authorities: Sequence[str]) -> ssl.SSLContext:
@@ -182,7 +201,7 @@ def trust(context: ssl.SSLContext, authorities: Sequence[str]) -> None:
     """Raises ConfigError(bad_authority) for what is no PEM certificate."""
     try:
         context.load_verify_locations(cadata="\n".join(authorities))
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, ValueError, TypeError):
         raise ConfigError("not a certificate authority in PEM", code="bad_authority") from None
 
 

@@ -137,6 +137,9 @@ PINNED = (CoordinatorConfig(id="c", public_key="AAAA"),)
         (ServeConfig(host="0.0.0.0"), PINNED, False),  # noqa: S104 - the point of the test
         (ServeConfig(host="10.0.0.1", tls="files", tls_certificate="c.pem", tls_key="k.pem"), (), False),
         (ServeConfig(host="10.0.0.1", tls="files", tls_certificate="c.pem", tls_key="k.pem"), PINNED, True),
+        (ServeConfig(host="127.0.0.1", tls="proxy"), (), False),
+        (ServeConfig(host="127.0.0.1", tls="own"), (), False),
+        (ServeConfig(host="127.0.0.1", tls="proxy"), PINNED, True),
         (ServeConfig(host="10.0.0.1", tls="own"), PINNED, True),
         (ServeConfig(host="10.0.0.1", tls="own"), (), False),
         (ServeConfig(host="10.0.0.1", tls="proxy"), PINNED, True),

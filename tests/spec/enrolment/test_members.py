@@ -87,6 +87,9 @@ def test_a_revoked_hospital_is_out_and_its_code_void(registry) -> None:
     assert refusal(lambda: registry.enrol(request(code, signer), NOW)) == "unknown_invitation"
     with pytest.raises(NotFound):
         registry.revoke("n", NOW)
+    leaked = invite(registry)
+    registry.revoke("n", NOW)
+    assert refusal(lambda: registry.enrol(request(leaked, signer), NOW)) == "unknown_invitation"
     registry.enrol(request(invite(registry), signer), NOW + 2)
     assert [one.id for one in registry.members()] == ["n"]
 

@@ -193,3 +193,19 @@ def test_private_keys_are_readable_by_their_owner_only(hospital) -> None:
     """Also while a new one is being written."""
     hospital.certificate.renew()
     assert hospital.certificate.certificate.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_certificate_for_other_names_is_replaced_before_it_is_presented(
+    tmp_path, hospital, coordinator
+) -> None:
+    """A hospital that moved, or that was away for longer than a certificate lives."""
+    path = tmp_path / "moved.pem"
+    for made in (
+        leaf_certificate(hospital.signer, "hospital", ("elsewhere.example",), time.time(), client=False),
+        leaf_certificate(hospital.signer, "hospital", ("127.0.0.1",), time.time() - 40 * DAY_S, client=False),
+    ):
+        path.write_bytes(made)
+        live = LiveCertificate(path, make=hospital.certificate.make, names=("127.0.0.1",))
+        async with listening(server_context(live, (coordinator.root,))) as port:
+            said, _ = await greeting(port, client_context(hospital.root, coordinator.certificate))
+        assert said == b"hello"

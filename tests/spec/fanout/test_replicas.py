@@ -66,7 +66,7 @@ async def test_a_slow_first_replica_is_overtaken_and_cancelled() -> None:
     assert (slow.asked, fast.asked) == (1, 2)
 
 
-@pytest.mark.parametrize("error", [BROKEN, UNREACHABLE])
+@pytest.mark.parametrize("error", [BROKEN, UNREACHABLE, lambda: Unavailable("x", code="bad_status")])
 async def test_a_broken_replica_is_replaced_at_once(error) -> None:
     """Without waiting for the hedge delay."""
     dead, alive = Replica("dead", errors=[error]), Replica("alive")
