@@ -97,29 +97,37 @@ def ask(
 
 @app.command()
 def evaluate(
-    suite: Annotated[str, typer.Argument(help="examples, or medquad-liveqa (data: FEDRAG_DATA).")],
+    suite: Annotated[
+        str | None, typer.Argument(help="all, examples, medquad-crossnode, …: docs/evaluation.md.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first questions.")] = None,
     half: Annotated[
         Literal["seen", "unseen", "all"],
         typer.Option(help="Which half of the examples; the unseen one is for reports."),
     ] = "seen",
-    output: Annotated[Path, typer.Option(help="Folder for the report and for what can be used again.")] = Path("runs"),
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+    nodes: Annotated[int | None, typer.Option(min=1, help="Lay documents out over this many hospitals.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="How: random, dirichlet-0.1, dirichlet-1, dirichlet-10, duplicates.")
+    ] = None,
+    questions: Annotated[
+        Path | None, typer.Option(help="Your own questions (JSON Lines), put to the federation at --url.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="A federation that is running.")] = None,
+    key: Annotated[str, typer.Option(envvar="FEDRAG_API_KEY", help="Your API key; better in FEDRAG_API_KEY.")] = "",
+    authority: Annotated[
+        Path | None, typer.Option(envvar="FEDRAG_AUTHORITY", help="Whom to trust for TLS: PEM.")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder for reports and for what can be used again.")] = Path("runs"),
     data: Annotated[Path | None, typer.Option(envvar="FEDRAG_DATA", help="Folder of the data packages.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the product itself: real node processes, questions over HTTP, baselines from the same run."""
-    from fedrag.cli.encoder import set_up_encoder
-    from fedrag.evaluation import run_suite
-    from fedrag.evaluation.run import Half, Run
+    """Measure the product itself against baselines from the same run: tables, and a page with pictures."""
+    from fedrag.cli.evaluate import Choices
+    from fedrag.cli.evaluate import evaluate as evaluate_suite
 
-    set_up_encoder()
-    command = f"fedrag evaluate {suite} --half {half}" + (f" --limit {limit}" if limit else "")
-    run = Run(data=data, limit=limit, half=Half(half), output=output, progress=terminal.progress, command=command)
-    report = run_suite(suite, run)
-    if as_json:
-        terminal.print_json(report.as_json())
-    else:
-        typer.echo(report.as_text())
+    chosen = Choices(suite, limit, half, seed, nodes, split, questions, url, key, authority, output, data)
+    evaluate_suite(chosen, as_json=as_json)
 
 
 @model_app.command("check")

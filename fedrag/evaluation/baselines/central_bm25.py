@@ -22,8 +22,12 @@ class CentralBM25:
 
     def search(self, query: str, k: int) -> tuple[int, ...]:
         """Positions of the k best texts, best first."""
-        found, _ = self._index.retrieve(self._tokens([query]), k=min(k, self._size), show_progress=False)
-        return tuple(int(position) for position in found[0])
+        return tuple(position for position, _ in self.scored(query, k))
+
+    def scored(self, query: str, k: int) -> tuple[tuple[int, float], ...]:
+        """(position, score) of the k best texts, best first."""
+        found, scores = self._index.retrieve(self._tokens([query]), k=min(k, self._size), show_progress=False)
+        return tuple((int(position), float(score)) for position, score in zip(found[0], scores[0], strict=True))
 
     def _tokens(self, texts: Sequence[str]) -> object:
         return self._bm25s.tokenize(list(texts), stopwords="en", stemmer=self._stemmer, show_progress=False)

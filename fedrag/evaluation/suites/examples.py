@@ -1,21 +1,32 @@
 """The project's own questions about its fictional hospitals, put to the product as it ships."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from fedrag.config import CoordinatorConfig
-from fedrag.core.answer import Answer
 from fedrag.core.config import Config
 from fedrag.core.question import AskRequest, Question
+from fedrag.evaluation.answer_tables import confidence_pictures, confidence_table
+from fedrag.evaluation.answers import (
+    Judgement,
+    Place,
+    Reply,
+    answer_pictures,
+    ask,
+    cited,
+    free_text_table,
+    place,
+    price_table,
+    retrieved,
+)
 from fedrag.evaluation.baselines.central_bm25 import CentralBM25
 from fedrag.evaluation.metrics.key_facts import key_fact_recall
 from fedrag.evaluation.metrics.word_overlap import content_words, word_overlap
-from fedrag.evaluation.report import Cell, Report, Table, mean
-from fedrag.evaluation.run import Half, Run
+from fedrag.evaluation.processor_time import children_processor_s
+from fedrag.evaluation.report import Cell, Findings, Table, mean
+from fedrag.evaluation.run import Half, Run, half_of, records
 from fedrag.example_federation import example_hospitals, examples_folder
 from fedrag.local_federation import LocalFederation
 from retriever_node.documents import Passage
@@ -48,24 +59,27 @@ class Gold:
     passages: frozenset[tuple[str, str, str]]
 
     @property
-    def half(self) -> Half:
-        return Half.SEEN if int(hashlib.sha256(self.id.encode()).hexdigest()[0], 16) % 2 == 0 else Half.UNSEEN
+    def request(self) -> AskRequest:
+        return AskRequest(question=Question(text=self.text, options=dict(self.options)), deadline_ms=60_000)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Made:
     """What one system made of one question."""
 
     choice: str | None
     text: str
-    cited: frozenset[tuple[str, str, str]]
+    cited: frozenset[Place]
     abstained: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    def evaluate(self, run: Run) -> Report:
-        questions = [gold for gold in load(examples_folder() / "questions") if run.half in (Half.ALL, gold.half)]
+    def inputs(self, run: Run) -> tuple[Path, ...]:  # noqa: ARG002 - they come with the package
+        return (examples_folder(),)
+
+    def evaluate(self, run: Run) -> Findings:
+        questions = [gold for gold in load(examples_folder() / "questions") if run.half in (Half.ALL, half_of(gold.id))]
         folder = run.folder(SUITE) / "federation"
         with LocalFederation(folder, example_hospitals(), CoordinatorConfig(coordinator="evaluation")) as federation:
             federation.create()
@@ -73,19 +87,23 @@ class Examples:
                 federation.ingest(told)
             federation.start()
             with federation.client() as client:
-                answers = [(gold, client.ask(request(gold))) for gold in run.tracked(questions, "questions")]
+                replies = ask(SUITE, questions, run, client, children_processor_s)
             library = _library(folder, [hospital.node for hospital in federation.hospitals])
-        asked = [gold for gold, _ in answers]
-        ours = [outcome(answer) for _, answer in answers]
-        return Report(
-            suite=SUITE,
-            command=run.command,
-            inputs_sha256=_digest(examples_folder()),
+        asked = [gold for gold in questions if gold.id in replies]
+        made = [outcome(replies[gold.id]) for gold in asked]
+        judged = [judgement(gold, replies[gold.id]) for gold in asked]
+        answerable = [one for gold, one in zip(asked, judged, strict=True) if gold.answerable]
+        outcomes = {"answerable questions": [one.outcome for one in answerable]}
+        return Findings(
             tables=(
-                _systems(asked, ours, library),
-                _by_format(asked, ours),
-                _shape(asked, [answer for _, answer in answers], library),
+                _systems(asked, made, library),
+                _by_format(asked, made),
+                free_text_table(_groups(asked, judged)),
+                confidence_table(outcomes),
+                _shape(asked, [replies[gold.id] for gold in asked], library),
+                price_table(replies.values()),
             ),
+            pictures=(*confidence_pictures(outcomes), *answer_pictures(replies.values())),
             notes=(
                 _RULE,
                 "Abstaining from an answerable question is wrong, and counts in every mean.",
@@ -98,9 +116,6 @@ def build(settings: Settings) -> Examples:  # noqa: ARG001 - has none
 
 
 def load(folder: Path) -> tuple[Gold, ...]:
-    records = [
-        json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_text("utf-8").splitlines()
-    ]
     return tuple(
         Gold(
             id=record["id"],
@@ -113,29 +128,25 @@ def load(folder: Path) -> tuple[Gold, ...]:
             key_facts=tuple(tuple(forms) for forms in record["key_facts"]),
             passages=frozenset((gold["node"], gold["document"], gold["section"]) for gold in record["gold"]),
         )
-        for record in records
+        for path in sorted(folder.glob("*.jsonl"))
+        for record in records(path)
     )
 
 
-def request(gold: Gold) -> AskRequest:
-    return AskRequest(question=Question(text=gold.text, options=dict(gold.options)), deadline_ms=60_000)
+def outcome(reply: Reply) -> Made:
+    """An error is no answer: nothing chosen, nothing said, and no abstention either."""
+    answer = reply.answer
+    if answer is None:
+        return Made(None, "", frozenset(), abstained=False)
+    return Made(answer.choice, answer.text, cited(answer), abstained=answer.abstained is not None)
 
 
-def outcome(answer: Answer) -> Outcome:
-    cited = {number for step in answer.steps for number in step.citations}
-    return Outcome(
-        choice=answer.choice,
-        text=answer.text,
-        cited=frozenset(
-            _place(passage.node, passage.passage.citation.document_name, passage.passage.citation.section)
-            for passage in answer.evidence.passages
-            if passage.number in cited
-        ),
-        abstained=answer.abstained is not None,
-    )
+def judgement(gold: Gold, reply: Reply) -> Judgement:
+    wanted = frozenset(place(*one) for one in gold.passages)
+    return Judgement(reply, right(gold, outcome(reply)), wanted, gold.key_facts)
 
 
-def right(gold: Gold, made: Outcome) -> bool:
+def right(gold: Gold, made: Made) -> bool:
     """The one rule of this suite; see the report's notes."""
     if not gold.answerable:
         return made.abstained
@@ -147,19 +158,18 @@ def right(gold: Gold, made: Outcome) -> bool:
     return chosen == gold.answer
 
 
-def cites_gold(gold: Gold, made: Outcome) -> bool:
-    wanted = {(node, Path(document).name, section) for node, document, section in gold.passages}
-    return bool(wanted & made.cited)
+def cites_gold(gold: Gold, made: Made) -> bool:
+    return bool({place(*one) for one in gold.passages} & made.cited)
 
 
-def _systems(asked: Sequence[Gold], ours: Sequence[Outcome], library: Sequence[tuple[str, Passage]]) -> Table:
+def _systems(asked: Sequence[Gold], ours: Sequence[Made], library: Sequence[tuple[str, Passage]]) -> Table:
     index = CentralBM25([f"{passage.title} {passage.section} {passage.text}" for _, passage in library])
     systems = {
         "fedrag, embedded reasoner": list(ours),
         "BM25 first passage": [_bm25_first(gold, index, library) for gold in asked],
-        "always A / yes": [Outcome("A", "", frozenset(), abstained=False) for _ in asked],
-        "always C / maybe": [Outcome("C", "", frozenset(), abstained=False) for _ in asked],
-        "always abstain": [Outcome(None, "", frozenset(), abstained=True) for _ in asked],
+        "always A / yes": [Made("A", "", frozenset(), abstained=False) for _ in asked],
+        "always C / maybe": [Made("C", "", frozenset(), abstained=False) for _ in asked],
+        "always abstain": [Made(None, "", frozenset(), abstained=True) for _ in asked],
     }
     groups = {
         "all": [True] * len(asked),
@@ -182,7 +192,7 @@ def _systems(asked: Sequence[Gold], ours: Sequence[Outcome], library: Sequence[t
     return Table("Share answered right", ("system", *groups), (sizes, *rows))
 
 
-def _by_format(asked: Sequence[Gold], ours: Sequence[Outcome]) -> Table:
+def _by_format(asked: Sequence[Gold], ours: Sequence[Made]) -> Table:
     groups = {
         "choice": [gold.format == "choice" for gold in asked],
         "yes/no/maybe": [gold.format == "yes_no_maybe" for gold in asked],
@@ -208,53 +218,50 @@ def _by_format(asked: Sequence[Gold], ours: Sequence[Outcome]) -> Table:
     return Table("Answerable questions, by kind", columns, tuple(rows))
 
 
-def _shape(asked: Sequence[Gold], answers: Sequence[Answer], library: Sequence[tuple[str, Passage]]) -> Table:
+def _groups(asked: Sequence[Gold], judged: Sequence[Judgement]) -> dict[str, list[Judgement]]:
+    """Answerable questions by format, and all of them."""
+    answerable = [(gold, one) for gold, one in zip(asked, judged, strict=True) if gold.answerable]
+    groups = {"all answerable": [one for _, one in answerable]}
+    for name in ("choice", "yes_no_maybe", "free_text"):
+        groups[name.replace("_", "/" if name == "yes_no_maybe" else " ")] = [
+            one for gold, one in answerable if gold.format == name
+        ]
+    return groups
+
+
+def _shape(asked: Sequence[Gold], replies: Sequence[Reply], library: Sequence[tuple[str, Passage]]) -> Table:
     texts = {
-        _place(owner, passage.document_name, passage.section): f"{passage.section} {passage.text}"
+        place(owner, passage.document_name, passage.section): f"{passage.section} {passage.text}"
         for owner, passage in library
     }
     overlaps = [
-        word_overlap(gold.text, " ".join(texts.get(_place(*place), "") for place in gold.passages))
+        word_overlap(gold.text, " ".join(texts.get(place(*one), "") for one in gold.passages))
         for gold in asked
         if gold.answerable
     ]
-    retrieved = [
-        bool(
-            {(node, Path(document).name, section) for node, document, section in gold.passages}
-            & {
-                _place(one.node, one.passage.citation.document_name, one.passage.citation.section)
-                for one in answer.evidence.passages
-            }
-        )
-        for gold, answer in zip(asked, answers, strict=True)
+    found = [
+        bool({place(*one) for one in gold.passages} & retrieved(reply.answer)) if reply.answer else False
+        for gold, reply in zip(asked, replies, strict=True)
         if gold.answerable
     ]
-    elapsed = sorted(sum(timing.elapsed_ms for timing in answer.timings) for answer in answers)
     return Table(
-        "The task, and its price",
+        "The task",
         ("figure", "value"),
         (
             ("question-passage word overlap, mean", mean(overlaps)),
-            ("a gold passage among the evidence", mean(retrieved)),
-            ("hospitals asked per question, mean", mean([float(answer.budget.nodes_asked) for answer in answers])),
-            ("texts released per question, mean", mean([float(_texts(answer)) for answer in answers])),
-            ("milliseconds per question, median", elapsed[len(elapsed) // 2] if elapsed else 0.0),
+            ("a gold passage among the evidence", mean(found)),
         ),
     )
 
 
-def _texts(answer: Answer) -> int:
-    return sum(one.passages for one in answer.disclosure.hospitals)
-
-
-def _bm25_first(gold: Gold, index: CentralBM25, library: Sequence[tuple[str, Passage]]) -> Outcome:
+def _bm25_first(gold: Gold, index: CentralBM25, library: Sequence[tuple[str, Passage]]) -> Made:
     """Answers with the first passage BM25 finds; among options takes the one that shares most words with it."""
     owner, passage = library[index.search(gold.text, 1)[0]]
     words = content_words(passage.text)
     shared = {letter: len(words & content_words(option)) for letter, option in gold.options.items()}
     choice = max(shared, key=lambda letter: (shared[letter], letter)) if shared else None
-    cited = frozenset({_place(owner, passage.document_name, passage.section)})
-    return Outcome(choice, passage.text, cited, abstained=False)
+    cited = frozenset({place(owner, passage.document_name, passage.section)})
+    return Made(choice, passage.text, cited, abstained=False)
 
 
 def _library(folder: Path, nodes: Sequence[str]) -> tuple[tuple[str, Passage], ...]:
@@ -271,15 +278,3 @@ def _library(folder: Path, nodes: Sequence[str]) -> tuple[tuple[str, Passage], .
                 library += [(node, passage) for passage in store.passages([int(one) for one in ids])]
         store.close()
     return tuple(library)
-
-
-def _place(node: str, document: str, section: str) -> tuple[str, str, str]:
-    return node, Path(document).name, section
-
-
-def _digest(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()

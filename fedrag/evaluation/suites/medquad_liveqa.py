@@ -5,7 +5,6 @@ every hospital equals one central exact index, passage for passage.
 """
 
 import gzip
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +20,13 @@ from fedrag.core.protocols import Encoder
 from fedrag.core.question import MAXIMUM_QUESTION_CHARACTERS, AskRequest, Question
 from fedrag.core.wire import ReleaseClass
 from fedrag.encoders import ENCODERS
+from fedrag.evaluation.answers import Reply, answer_pictures, ask, price_table
 from fedrag.evaluation.baselines.central_bm25 import CentralBM25
 from fedrag.evaluation.baselines.central_exact import CentralExact
 from fedrag.evaluation.metrics.ndcg import judged, ndcg
-from fedrag.evaluation.report import Report, Table, mean
-from fedrag.evaluation.run import Run
+from fedrag.evaluation.processor_time import children_processor_s
+from fedrag.evaluation.report import NOT_BUILT, Cell, Findings, Table, mean
+from fedrag.evaluation.run import Run, records
 from fedrag.local_federation import LocalFederation
 from retriever_node.config import CollectionConfig, NodeConfig
 from retriever_node.home import NodeHome
@@ -41,7 +42,6 @@ document ranks where its first passage does.""",
     """Scorable: a question with a relevant (grade 2 or 3) document whose text is open. Differences under 0.1 mean \
 nothing on so few.""",
     "Passages are found by the question they answer (its text alone is encoded); the answer is what is released.",
-    "Not built yet: federated BM25 and hybrid search, learned routing.",
 )
 
 
@@ -51,43 +51,42 @@ class Settings(Config):
 
 @dataclass(frozen=True, slots=True)
 class MedQuadLiveQA:
-    def evaluate(self, run: Run) -> Report:
+    def inputs(self, run: Run) -> tuple[Path, ...]:
         package = run.package("medquad_liveqa")
+        return package / "corpus.jsonl.gz", package / "queries_dev.jsonl", package / "qrels_dev.jsonl"
+
+    def evaluate(self, run: Run) -> Findings:
+        corpus, queries, judgements = self.inputs(run)
         folder = run.folder(SUITE)
-        sources = _write_sources(package / "corpus.jsonl.gz", folder / "sources")
+        sources = _write_sources(corpus, folder / "sources")
         coordinator = CoordinatorConfig(
             coordinator="evaluation",
             routing=PluginConfig(name="broadcast"),
             merging=PluginConfig(name="comparable", settings={"near_duplicates": False}),
             limits=Limits(passages=K, deadline_ms=60_000),
         )
-        questions = _records(package / "queries_dev.jsonl")
+        questions = [_question(one) for one in records(queries)]
         with LocalFederation(folder / "federation", [_hospital(one) for one in sources], coordinator) as federation:
             federation.create()
             with run.progress("hospitals reading their documents") as told:
                 federation.ingest(told)
             federation.start()
             with federation.client() as client:
-                answers = {
-                    str(question["query_id"]): client.ask(AskRequest(question=Question(text=_own_words(question))))
-                    for question in run.tracked(questions, "questions")
-                }
+                replies = ask(SUITE, questions, run, client, children_processor_s)
         homes = [
             (hospital.node, NodeHome(folder / "federation" / "nodes" / hospital.node))
             for hospital in federation.hospitals
         ]
         encoder = ENCODERS.build("minilm")
         central = CentralExact.over([(node, home.passages) for node, home in homes], encoder)
-        grades = _grades(package / "qrels_dev.jsonl")
-        return Report(
-            suite=SUITE,
-            command=run.command,
-            inputs_sha256=hashlib.sha256((package / "corpus.jsonl.gz").read_bytes()).hexdigest(),
+        grades = _grades(judgements)
+        return Findings(
             tables=(
-                _equality(answers, central, encoder),
-                _quality(answers, grades, central),
-                _price(answers),
+                _equality({name: reply.answer for name, reply in replies.items()}, central, encoder),
+                _quality({one.id: one for one in questions if one.id in replies}, replies, grades, central),
+                price_table(replies.values()),
             ),
+            pictures=answer_pictures(replies.values()),
             notes=_NOTES,
         )
 
@@ -136,12 +135,26 @@ def _write_sources(corpus: Path, folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.iterdir() if path.is_dir()))
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    id: str
+    text: str
+
+    @property
+    def request(self) -> AskRequest:
+        return AskRequest(question=Question(text=self.text))
+
+
+def _question(record: Mapping[str, object]) -> _Asked:
+    return _Asked(str(record["query_id"]), _own_words(record))
+
+
 def _own_words(question: Mapping[str, object]) -> str:
     text = f"{question['subject'] or ''} {question['message'] or ''}".strip()
     return "".join(character if character.isprintable() else " " for character in text)[:MAXIMUM_QUESTION_CHARACTERS]
 
 
-def _equality(answers: Mapping[str, Answer], central: CentralExact, encoder: Encoder) -> Table:
+def _equality(answers: Mapping[str, Answer | None], central: CentralExact, encoder: Encoder) -> Table:
     """Passage for passage: the federation's evidence against the k best rows of the central matrix."""
     keys = [
         (owner, passage.document_id, f"char={passage.start},{passage.end}")
@@ -151,6 +164,8 @@ def _equality(answers: Mapping[str, Answer], central: CentralExact, encoder: Enc
     same_passages = same_order = complete = 0
     worst = 0.0
     for answer in answers.values():
+        if answer is None:
+            continue
         # One by one, as the coordinator does: in a batch the same text gets a vector that differs in its last bits.
         similarities = central.similarities(encoder.encode_queries([answer.question.text])[0])
         best = np.sort(similarities)[::-1][:K]
@@ -178,57 +193,54 @@ def _equality(answers: Mapping[str, Answer], central: CentralExact, encoder: Enc
     )
 
 
-def _quality(answers: Mapping[str, Answer], grades: Mapping[str, Mapping[str, int]], central: CentralExact) -> Table:
+def _quality(
+    asked: Mapping[str, _Asked],
+    replies: Mapping[str, Reply],
+    grades: Mapping[str, Mapping[str, int]],
+    central: CentralExact,
+) -> Table:
     documents = sorted({(passage.document_id, passage.title, passage.text) for passage in central.passages})
     bm25 = CentralBM25([f"{title} {text}" for _, title, text in documents])
-    scorable = [query for query in answers if any(grade >= 2 for grade in grades.get(query, {}).values())]
+    scorable = [query for query in asked if any(grade >= 2 for grade in grades.get(query, {}).values())]
 
-    def row(name: str, rankings: Mapping[str, Sequence[str]]) -> tuple[str, float, float]:
+    def row(name: str, rankings: Mapping[str, Sequence[str]]) -> tuple[Cell, ...]:
         return (
             name,
             mean([ndcg(rankings[query], _gains(grades[query]), K) for query in scorable]),
             mean([judged(rankings[query], grades[query], K) for query in scorable]),
         )
 
+    def as_searched(query: str) -> str:
+        """After redaction, where an answer shows it."""
+        answer = replies[query].answer
+        return answer.question.text if answer else asked[query].text
+
     federated = {
-        query: _unique(one.passage.citation.document_id for one in answer.evidence.passages)
-        for query, answer in answers.items()
+        query: _unique(one.passage.citation.document_id for one in reply.answer.evidence.passages)
+        if reply.answer
+        else []
+        for query, reply in replies.items()
     }
     lexical = {
-        query: _unique(documents[position][0] for position in bm25.search(answers[query].question.text, 5 * K))
+        query: _unique(documents[position][0] for position in bm25.search(as_searched(query), 5 * K))
         for query in scorable
     }
     return Table(
         f"Documents, {len(scorable)} scorable questions",
         ("system", "nDCG@10", "judged@10"),
-        (row("fedrag: broadcast, dense", federated), row("central BM25 over passages", lexical)),
-    )
-
-
-def _price(answers: Mapping[str, Answer]) -> Table:
-    def average(values: Iterator[int]) -> float:
-        return mean([float(value) for value in values])
-
-    elapsed = sorted(sum(timing.elapsed_ms for timing in answer.timings) for answer in answers.values())
-    return Table(
-        "Price",
-        ("figure", "value"),
         (
-            ("hospitals asked per question", average(one.budget.nodes_asked for one in answers.values())),
-            ("messages per question", average(one.budget.messages for one in answers.values())),
-            ("bytes received per question", average(one.budget.bytes_received for one in answers.values())),
-            (
-                "texts released per question",
-                average(sum(node.passages for node in one.disclosure.hospitals) for one in answers.values()),
-            ),
-            ("milliseconds per question, median", elapsed[len(elapsed) // 2] if elapsed else 0.0),
+            row("fedrag: broadcast, dense", federated),
+            row("central BM25 over passages", lexical),
+            ("fedrag: BM25 with shared statistics", NOT_BUILT, NOT_BUILT),
+            ("fedrag: words and vectors", NOT_BUILT, NOT_BUILT),
+            ("fedrag: learned routing", NOT_BUILT, NOT_BUILT),
         ),
     )
 
 
 def _grades(path: Path) -> dict[str, dict[str, int]]:
     grades: dict[str, dict[str, int]] = {}
-    for record in _records(path):
+    for record in records(path):
         if record["open"]:
             grades.setdefault(str(record["query_id"]), {})[str(record["doc_id"])] = int(str(record["grade"]))
     return grades
@@ -241,7 +253,3 @@ def _gains(grades: Mapping[str, int]) -> dict[str, int]:
 
 def _unique(documents: Iterator[str]) -> list[str]:
     return list(dict.fromkeys(documents))
-
-
-def _records(path: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

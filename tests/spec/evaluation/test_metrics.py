@@ -19,12 +19,18 @@ IDEAL = 3 + 2 / math.log2(3)
         (["b", "a"], (2 + 3 / math.log2(3)) / IDEAL),
         (["x", "c", "a"], (3 / math.log2(4)) / IDEAL),
         ([], 0.0),
-        (["x"] * 10 + ["a"], 0.0),
+        ([f"x{place}" for place in range(10)] + ["a"], 0.0),
     ],
 )
 def test_ndcg_matches_its_definition(ranking: list[str], expected: float) -> None:
     """Gain is the grade, the discount log2(rank + 1), unjudged is zero, and nothing counts beyond k."""
     assert ndcg(ranking, GRADES, 10) == pytest.approx(expected)
+
+
+def test_a_document_ranks_once() -> None:
+    """A ranking that names a document twice would hide how far down the others are."""
+    with pytest.raises(ValueError, match="twice"):
+        ndcg(["a", "a"], GRADES, 10)
 
 
 def test_a_question_without_relevant_documents_scores_zero() -> None:

@@ -1,0 +1,136 @@
+"""A federation in one process, made of the product's own parts: index, prototypes, router, merge; no network.
+
+What is simulated is only that hospitals are processes. Vectors are handed in (cached), releases are not made, and every
+offer is the wire value that a hospital would send, so that its bytes can be counted.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+
+from aggregator.methods import MERGE_METHODS
+from fedrag.core.collection import CollectionDescription, EncoderIdentity, RoutingDecision
+from fedrag.core.exchange import Offer, Offers, Similarity, Sketch
+from fedrag.core.protocols import MergeMethod, NodeOffer, RoutingLimits, RoutingPolicy, VectorIndex
+from fedrag.core.sketch import sketch_of
+from fedrag.core.wire import FloatMatrix, FloatVector, NodeId, ReleaseClass
+from retriever_node.calibration import DEFAULT
+from retriever_node.indexes import INDEXES
+from retriever_node.prototypes import prototypes
+from router.policies import ROUTING_POLICIES
+
+_HANDLE: Final = 64
+_DESCRIBED_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedNode:
+    """`rows[i]` is the corpus position of the index's row i."""
+
+    id: NodeId
+    rows: tuple[int, ...]
+    index: VectorIndex
+    description: CollectionDescription
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedFederation:
+    """`sketched`: the text of each corpus position whose near-duplicates are to be folded; None folds nothing."""
+
+    nodes: Mapping[NodeId, SimulatedNode]
+    encoder: EncoderIdentity
+    merging: MergeMethod
+    policies: Mapping[str, RoutingPolicy]
+    sketches: "Sketches | None"
+
+    @classmethod
+    def of(
+        cls,
+        owners: Sequence[NodeId],
+        vectors: FloatMatrix,
+        encoder: EncoderIdentity,
+        *,
+        index: str = "faiss_flat",
+        sketched: Sequence[str] | None = None,
+    ) -> "SimulatedFederation":
+        """`owners[i]` holds document i, whose vector is row i."""
+        nodes = {}
+        for node in sorted(set(owners)):
+            rows = tuple(at for at, owner in enumerate(owners) if owner == node)
+            built = INDEXES.build(index)
+            built.build(vectors[list(rows)])
+            nodes[node] = SimulatedNode(node, rows, built, _description(node, vectors[list(rows)], encoder))
+        merging = MERGE_METHODS.build("comparable", {"near_duplicates": sketched is not None})
+        policies = {name: ROUTING_POLICIES.build(name) for name in ROUTING_POLICIES.names}
+        return cls(nodes, encoder, merging, policies, Sketches(sketched, {}) if sketched is not None else None)
+
+    def route(self, query: FloatVector, policy: str, passages: int) -> RoutingDecision:
+        described = [node.description for _, node in sorted(self.nodes.items())]
+        limits = RoutingLimits(maximum_nodes=len(described), passages=passages)
+        return self.policies[policy].route(query, self.encoder.comparable_with, described, limits)
+
+    def offers(self, node: NodeId, query: FloatVector, k: int) -> tuple[NodeOffer, ...]:
+        """What a hospital offers, best first."""
+        held = self.nodes[node]
+        found = held.index.search(query[None, :], k)
+        return tuple(
+            NodeOffer(node, self._offer(rank, held.rows[int(row)], float(similarity)))
+            for rank, (row, similarity) in enumerate(
+                zip(found.positions[0], found.similarities[0], strict=True), start=1
+            )
+            if row >= 0
+        )
+
+    def merge(self, offers: Sequence[NodeOffer], k: int) -> list[int]:
+        """Corpus positions of the winners, best first."""
+        return [position_of(winner.offer) for winner in self.merging.merge(offers, k)]
+
+    def _offer(self, rank: int, position: int, similarity: float) -> Offer:
+        return Offer(
+            handle=f"{position:0{_HANDLE}d}",
+            rank=rank,
+            probability=DEFAULT.probability(similarity),
+            similarity=Similarity(value=similarity, comparable_with=self.encoder.comparable_with),
+            sketch=self.sketches.of(position) if self.sketches else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sketches:
+    """Made when first needed, and kept."""
+
+    texts: Sequence[str]
+    made: dict[int, Sketch]
+
+    def of(self, position: int) -> Sketch:
+        if position not in self.made:
+            self.made[position] = sketch_of(self.texts[position])
+        return self.made[position]
+
+
+def position_of(offer: Offer) -> int:
+    """The corpus position that a simulated handle stands for."""
+    return int(offer.handle)
+
+
+def wire_bytes(offers: Sequence[NodeOffer]) -> int:
+    """Of the message body that carries one hospital's offers."""
+    node = offers[0].node if offers else "none"
+    made = Offers(node=node, request_id="0" * 32, offers=tuple(one.offer for one in offers))
+    return len(made.model_dump_json().encode())
+
+
+def _description(node: NodeId, vectors: FloatMatrix, encoder: EncoderIdentity) -> CollectionDescription:
+    return CollectionDescription(
+        node=node,
+        collection="documents",
+        version=1,
+        encoder=encoder,
+        release_class=ReleaseClass.PUBLIC,
+        passages=len(vectors),
+        prototypes=prototypes(np.ascontiguousarray(vectors)),
+        described_at=_DESCRIBED_AT,
+    )
