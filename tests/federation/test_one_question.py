@@ -91,8 +91,9 @@ def test_identifiers_never_leave_the_coordinator(workshop, put_question) -> None
     coordinator = workshop.coordinator(hospital.remote)
     answer = put_question(coordinator, "Mr John Smith, phone 020 7946 0958, bleeds on warfarin: what reverses it?")
     assert seen
-    assert not [body for body in seen if b"7946" in body]
-    assert "7946" not in answer.model_dump_json()
+    assert not [body for body in seen if b"7946 0958" in body or b"Smith" in body]
+    assert "7946 0958" not in answer.model_dump_json()
+    assert "Smith" not in answer.model_dump_json()
     assert {one.category for one in answer.redactions}
 
 
