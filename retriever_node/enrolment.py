@@ -9,10 +9,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import httpx2
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from fedrag.core.config import ServeConfig, Tls, write_toml
-from fedrag.core.enrolment import Enrolment, EnrolmentRequest
+from fedrag.core.enrolment import Enrolment, EnrolmentRequest, NodeUrl
 from fedrag.core.errors import ConfigError, FedragError, IdentityError, InputError, ProtocolError, Unavailable
 from fedrag.core.plugins import describe
 from fedrag.http.invitation import InvitationCode, check_enrolment, proven
@@ -23,6 +23,7 @@ from retriever_node.config import CoordinatorConfig, IssuerConfig, NodeConfig
 from retriever_node.home import NodeHome, open_config
 
 _TIMEOUT_S: Final = 30.0
+_URL: Final[TypeAdapter[str]] = TypeAdapter(NodeUrl)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,8 @@ class Joining:
     def plan(cls, config: NodeConfig, urls: Sequence[str], authority: Path | None, *, behind_proxy: bool) -> "Joining":
         """Raises InputError for a mixture that cannot work, ConfigError for an authority that cannot be read."""
         try:
-            schemes = {urlsplit(url).scheme for url in urls}
-        except ValueError:
+            schemes = {urlsplit(_URL.validate_python(url)).scheme for url in urls}
+        except ValidationError:
             raise InputError("--url: not an address", code="bad_option") from None
         own_files = config.serve.tls is Tls.FILES and not behind_proxy
         if len(schemes) != 1:

@@ -1,13 +1,27 @@
 """How a hospital joins: it proves that it holds the one-time code, and both sides learn the other's key."""
 
-from typing import Annotated
+from typing import Annotated, Final
+from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from fedrag.core.wire import Base64, Name, NodeId, Sha256, Wire
 
+_PORT: Final = r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+
+
+def _address(url: str) -> str:
+    """The pattern lets some things through that are no IPv6 address. ValueError, of urlsplit itself."""
+    urlsplit(url)
+    return url
+
+
 NodeUrl = Annotated[
-    str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~%/-]*)?$", max_length=500)
+    str,
+    StringConstraints(
+        pattern=rf"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]){_PORT}(/[A-Za-z0-9._~%/-]*)?$", max_length=500
+    ),
+    AfterValidator(_address),
 ]
 Pem = Annotated[str, StringConstraints(max_length=20_000)]
 """A certificate authority; empty where none is needed."""

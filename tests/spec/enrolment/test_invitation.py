@@ -7,8 +7,9 @@ import hmac
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
-from fedrag.core.enrolment import Enrolment, EnrolmentRequest
+from fedrag.core.enrolment import Enrolment, EnrolmentRequest, NodeUrl
 from fedrag.core.errors import IdentityError, InputError
 from fedrag.http.invitation import InvitationCode, check_enrolment, check_proof, digest, proven, signed
 from fedrag.http.signing import Signer
@@ -99,3 +100,30 @@ def test_only_the_coordinator_that_made_the_code_is_believed() -> None:
     assert wrong.value.code == "bad_signature"
     with pytest.raises(IdentityError):
         check_enrolment(enrolment(proven(request(name="Earlier"), CODE.proof_key, NODE)), asked, CODE)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[",
+        "http://a]",
+        "https://[::1",
+        "https://[:::::]:1",
+        "https://n:0",
+        "https://n:65536",
+        "https://n:1:2",
+        "ftp://n",
+    ],
+)
+def test_what_is_no_address_is_refused_before_anything_reads_it(url: str) -> None:
+    """As a wrong request, not as an error of the coordinator."""
+    with pytest.raises(ValidationError):
+        TypeAdapter(NodeUrl).validate_python(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8801", "https://[2001:db8::1]:8801/north", "https://n", "https://n:65535/a/b"]
+)
+def test_addresses_of_nodes(url: str) -> None:
+    """Names, IPv4, IPv6 in brackets, a port, a path."""
+    assert TypeAdapter(NodeUrl).validate_python(url) == url
