@@ -165,15 +165,16 @@ def for_node(node: str, coordinator: str) -> Prepare:
 
 
 def for_coordinator(nodes: list[str], routing: list[str]) -> Prepare:
-    """Good questions: to hospitals and by policies that exist, quickly; addresses without IPv6, which a
-    pattern cannot pin down."""
+    """Good questions: to hospitals and by policies that exist, quickly; addresses of https, without IPv6
+    (which a pattern cannot pin down)."""
 
     def prepare(case: schemathesis.Case) -> None:
         if isinstance(case.body, dict) and "question" in case.body:
             case.body.update(nodes=nodes, routing=routing[0], deadline_ms=2_000)
         if isinstance(case.body, dict) and "authority" in case.body:
             case.body["authority"] = ""
-            case.body["urls"] = [url for url in case.body["urls"] if "[" not in url] or ["https://hospital:8801"]
+            secure = [url for url in case.body["urls"] if url.startswith("https:") and "[" not in url]
+            case.body["urls"] = secure or ["https://hospital:8801"]
 
     return prepare
 
