@@ -34,6 +34,7 @@ async def ask(
         limits=RoutingLimits(maximum_nodes=limits.maximum_nodes, passages=passages),
         candidates=candidates,
         offers_per_node=passages * limits.offers_per_passage,
+        search_options=request.search_options,
         deadline=Deadline.after_ms(request.deadline_ms or limits.deadline_ms),
     )
     return await answer(hop, parts)

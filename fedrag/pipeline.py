@@ -77,6 +77,7 @@ class Hop:
     limits: RoutingLimits
     candidates: frozenset[NodeId]
     offers_per_node: int
+    search_options: bool
     deadline: Deadline
 
 
@@ -89,7 +90,7 @@ async def answer(hop: Hop, parts: Federation) -> Answer:
     if barred:
         return account.not_asked(hop.id, question, redactions, barred, sorted(parts.nodes), watch)
     with watch.stage("encode"):
-        wanted = retrieval_text(question)
+        wanted = retrieval_text(question, hop.search_options)
         query = (await asyncio.to_thread(parts.encoder.encode_queries, [wanted]))[0]
     with watch.stage("route"):
         routing = route(query, hop, parts)
@@ -163,10 +164,11 @@ def check_language(question: Question, encoder: Encoder) -> tuple[tuple[Notice, 
     return ((), notice) if stated else ((notice,), None)
 
 
-def retrieval_text(question: Question) -> str:
-    """What is searched for: the question with its options, unless these are mere verdicts (yes, no, maybe)."""
+def retrieval_text(question: Question, search_options: bool) -> str:
+    """What is searched for: the question, and its options where that is wanted and they are not mere verdicts (yes, no,
+    maybe)."""
     options = [option for option in question.options.values() if option.strip(" .").casefold() not in VERDICTS]
-    return " ".join((question.text, *options))[:MAXIMUM_QUESTION_CHARACTERS]
+    return " ".join((question.text, *(options if search_options else ())))[:MAXIMUM_QUESTION_CHARACTERS]
 
 
 def route(query: FloatVector, hop: Hop, parts: Federation) -> RoutingDecision:

@@ -118,6 +118,19 @@ def evaluate(
     authority: Annotated[
         Path | None, typer.Option(envvar="FEDRAG_AUTHORITY", help="Whom to trust for TLS: PEM.")
     ] = None,
+    central_url: Annotated[
+        str | None, typer.Option(help="mirage: a federation whose only hospital holds everything.")
+    ] = None,
+    model_url: Annotated[str | None, typer.Option(help="mirage: a model server to ask without retrieval.")] = None,
+    model: Annotated[str | None, typer.Option(help="Its model.")] = None,
+    model_key: Annotated[
+        str, typer.Option(envvar="FEDRAG_MODEL_KEY", help="Its key; better in FEDRAG_MODEL_KEY.")
+    ] = "",
+    judge_url: Annotated[str | None, typer.Option(help="A model server to judge whether citations support.")] = None,
+    judge: Annotated[str | None, typer.Option(help="Its model.")] = None,
+    judge_key: Annotated[
+        str, typer.Option(envvar="FEDRAG_JUDGE_KEY", help="Its key; better in FEDRAG_JUDGE_KEY.")
+    ] = "",
     output: Annotated[Path, typer.Option(help="Folder for reports and for what can be used again.")] = Path("runs"),
     data: Annotated[Path | None, typer.Option(envvar="FEDRAG_DATA", help="Folder of the data packages.")] = None,
     as_json: AsJson = False,
@@ -126,7 +139,27 @@ def evaluate(
     from fedrag.cli.evaluate import Choices
     from fedrag.cli.evaluate import evaluate as evaluate_suite
 
-    chosen = Choices(suite, limit, half, seed, nodes, split, questions, url, key, authority, output, data)
+    chosen = Choices(
+        suite=suite,
+        limit=limit,
+        half=half,
+        seed=seed,
+        nodes=nodes,
+        split=split,
+        questions=questions,
+        url=url,
+        key=key,
+        authority=authority,
+        central_url=central_url,
+        model_url=model_url,
+        model=model,
+        model_key=model_key,
+        judge_url=judge_url,
+        judge=judge,
+        judge_key=judge_key,
+        output=output,
+        data=data,
+    )
     evaluate_suite(chosen, as_json=as_json)
 
 

@@ -11,6 +11,7 @@ from fedrag import terminal
 from fedrag.cli.encoder import set_up_encoder
 from fedrag.core.errors import InputError
 from fedrag.evaluation import run_all, run_suite
+from fedrag.evaluation.model_server import ModelServer
 from fedrag.evaluation.run import Half, Run, Service
 
 OWN: Final = "own"
@@ -31,6 +32,13 @@ class Choices:
     url: str | None
     key: str
     authority: Path | None
+    central_url: str | None
+    model_url: str | None
+    model: str | None
+    model_key: str
+    judge_url: str | None
+    judge: str | None
+    judge_key: str
     output: Path
     data: Path | None
 
@@ -51,6 +59,8 @@ def evaluate(chosen: Choices, *, as_json: bool) -> None:
         nodes=chosen.nodes,
         split=chosen.split,
         service=service,
+        model=_server("model", chosen.model_url, chosen.model, chosen.model_key),
+        judge=_server("judge", chosen.judge_url, chosen.judge, chosen.judge_key),
     )
     if suite == ALL:
         reports, missing = run_all(run)
@@ -70,7 +80,9 @@ def evaluate(chosen: Choices, *, as_json: bool) -> None:
 
 def _suite(chosen: Choices) -> tuple[str, Service | None]:
     """Its name, and the service to put questions to. Raises InputError(bad_option)."""
-    service = Service(chosen.url, chosen.key, chosen.authority, chosen.questions) if chosen.url else None
+    service = (
+        Service(chosen.url, chosen.key, chosen.authority, chosen.questions, chosen.central_url) if chosen.url else None
+    )
     if chosen.questions is None:
         if chosen.suite is None or chosen.suite == OWN:
             raise InputError("name a suite, or give --questions and --url", code="bad_option")
@@ -80,14 +92,26 @@ def _suite(chosen: Choices) -> tuple[str, Service | None]:
     return OWN, service
 
 
+def _server(what: str, url: str | None, model: str | None, key: str) -> ModelServer | None:
+    """Raises InputError(bad_option) for one without the other."""
+    if (url is None) != (model is None):
+        raise InputError(f"--{what}-url and --{what} go together", code="bad_option")
+    return ModelServer(url, model, key) if url is not None and model is not None else None
+
+
 def _command(suite: str, chosen: Choices) -> str:
-    """As it would be typed again; never the key."""
+    """As it would be typed again; never a key."""
     parts = ["fedrag", "evaluate"]
     parts += [] if suite == OWN else [suite, "--half", chosen.half] if suite == "examples" else [suite]
     questions = chosen.questions.name if chosen.questions else None
     for name, value in (
         ("questions", questions),
         ("url", chosen.url),
+        ("central-url", chosen.central_url),
+        ("model-url", chosen.model_url),
+        ("model", chosen.model),
+        ("judge-url", chosen.judge_url),
+        ("judge", chosen.judge),
         ("limit", chosen.limit),
         ("nodes", chosen.nodes),
         ("split", chosen.split),

@@ -87,3 +87,5 @@ class AskRequest(Wire):
     routing: Name | None = None
     nodes: Annotated[tuple[NodeId, ...], Field(min_length=1, max_length=1000)] | None = None
     """Ask only among these hospitals."""
+    search_options: bool = True
+    """Whether the options' words are searched for too, or the question's alone."""

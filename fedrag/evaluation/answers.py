@@ -132,7 +132,7 @@ def free_text_table(groups: Mapping[str, Sequence[Judgement]]) -> Table:
                 _or_none([citation_precision(_cited(one), one.gold) for one in gold]),
                 _or_none([citation_recall(_cited(one), one.gold) for one in gold]),
                 _or_none([key_fact_recall(_text(one), one.key_facts) for one in facts]),
-                mean([faithfulness(_sentences(one)) for one in judged]),
+                mean([faithfulness(sentences(one)) for one in judged]),
             )
         )
     return Table(
@@ -140,7 +140,7 @@ def free_text_table(groups: Mapping[str, Sequence[Judgement]]) -> Table:
         ("questions", "number", "answered", "citation precision", "citation recall", "key-fact recall", "faithfulness"),
         tuple(rows),
         note="Faithfulness: statements whose numbers, negations and four fifths of the words stand in what they cite,"
-        " of all statements; an abstention states nothing and scores 0. Judged by words; a judge model is not built.",
+        " of all statements; an abstention states nothing and scores 0. Judged by words.",
     )
 
 
@@ -213,7 +213,7 @@ def _text(judged: Judgement) -> str:
     return judged.reply.answer.text if judged.reply.answer else ""
 
 
-def _sentences(judged: Judgement) -> list[tuple[str, str]]:
+def sentences(judged: Judgement) -> list[tuple[str, str]]:
     """Each statement of the answer with the text of the passages it cites."""
     answer = judged.reply.answer
     if answer is None or answer.abstained is not None:

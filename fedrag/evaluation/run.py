@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from fedrag.core.errors import ConfigError, InputError
 from fedrag.core.protocols import Encoder
+from fedrag.evaluation.model_server import ModelServer
 from fedrag.evaluation.record import Record
 from fedrag.evaluation.vectors import CachedVectors
 
@@ -39,18 +40,21 @@ def half_of(question_id: str) -> Half:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A federation that is running already, and the file of one's own questions for it, if that is what is asked."""
+    """A federation that is running already, and the file of one's own questions for it, if that is what is asked.
+    `central`: the address of another whose only hospital holds everything, for comparison."""
 
     url: str
     key: str
     authority: Path | None = None
     questions: Path | None = None
+    central: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """`nodes` and `split` say how documents are laid out over hospitals (`fedrag.evaluation.splits`); None is the data
-    set's own. `identity` is what a record must have been made with to be continued."""
+    set's own. `model` answers without retrieval, `judge` judges support, where they are given. `identity` is what a
+    record must have been made with to be continued."""
 
     data: Path | None
     limit: int | None
@@ -62,6 +66,8 @@ class Run:
     nodes: int | None = None
     split: str | None = None
     service: Service | None = None
+    model: ModelServer | None = None
+    judge: ModelServer | None = None
     identity: str = ""
 
     def folder(self, suite: str) -> Path:

@@ -17,7 +17,27 @@ from fedrag.evaluation.run import Half, Run
 
 ROOT = Path(__file__).parents[2]
 GOLD = re.compile(r"qrels|questions_dev|queries_dev|requests_dev|long_answer|origin_engine|relevant_corpora|pmids")
-CHOICES = Choices(None, None, "seen", 0, None, None, None, None, "the-secret-key", None, Path("runs"), None)
+CHOICES = Choices(
+    suite=None,
+    limit=None,
+    half="seen",
+    seed=0,
+    nodes=None,
+    split=None,
+    questions=None,
+    url=None,
+    key="the-secret-key",
+    authority=None,
+    central_url=None,
+    model_url=None,
+    model=None,
+    model_key="the-secret-key",
+    judge_url=None,
+    judge=None,
+    judge_key="the-secret-key",
+    output=Path("runs"),
+    data=None,
+)
 
 
 @contextmanager
@@ -43,7 +63,7 @@ def test_serving_code_names_no_gold_file() -> None:
     [
         ("pubmedqa", r'\["(long_answer|human_reasoning_free|mesh)"\]'),
         ("feb4rag", r'\["(origin_query|vertical)"\]'),
-        ("mirage", r'\["(pmids|relevant_corpora|arms)"\]'),
+        ("mirage", r'"(pmids|arms)"'),
         ("mirage_recorded", r'\["(pmids|relevant_corpora)"\]'),
         ("medquad_crossnode", r'\["(synonyms?|cuis|qtype|focus|relevant_nodes)"\]'),
         ("medquad_liveqa", r'\["(synonyms|cuis|focus|summary|paraphrase|reference_answers)"\]'),

@@ -1,5 +1,7 @@
 """One question through real node applications, and what comes back."""
 
+import json
+
 import pytest
 
 from fedrag.core.answer import AbstentionCode
@@ -95,6 +97,21 @@ def test_identifiers_never_leave_the_coordinator(workshop, put_question) -> None
     assert "7946 0958" not in answer.model_dump_json()
     assert "Smith" not in answer.model_dump_json()
     assert {one.category for one in answer.redactions}
+
+
+def test_options_are_searched_for_unless_the_asker_says_otherwise(workshop, put_question) -> None:
+    """A hospital is told the options' words too, or the question's alone; the answer chooses among them either way."""
+    seen: list[bytes] = []
+    hospital = workshop.hospital("heart", {"warfarin.md": WARFARIN})
+    object.__setattr__(hospital.remote, "client", _recording(hospital.remote.client, seen))
+    coordinator = workshop.coordinator(hospital.remote)
+    question = {"text": "What reverses warfarin?", "options": {"A": "protamine sulphate", "B": "vitamin K"}}
+    for search_options in (True, False):
+        seen.clear()
+        answer = put_question(coordinator, "unused", question=question, search_options=search_options)
+        offers = [json.loads(body) for body in seen if b'"vector"' in body]
+        assert [one["text"].endswith("protamine sulphate vitamin K") for one in offers] == [search_options]
+        assert answer.question.options == question["options"]
 
 
 def _recording(client, seen: list[bytes]):

@@ -22,6 +22,7 @@ from fedrag.evaluation.answers import (
     retrieved,
 )
 from fedrag.evaluation.baselines.central_bm25 import CentralBM25
+from fedrag.evaluation.judge import judged_table
 from fedrag.evaluation.metrics.key_facts import key_fact_recall
 from fedrag.evaluation.metrics.word_overlap import content_words, word_overlap
 from fedrag.evaluation.processor_time import children_processor_s
@@ -94,11 +95,13 @@ class Examples:
         judged = [judgement(gold, replies[gold.id]) for gold in asked]
         answerable = [one for gold, one in zip(asked, judged, strict=True) if gold.answerable]
         outcomes = {"answerable questions": [one.outcome for one in answerable]}
+        groups = _groups(asked, judged)
         return Findings(
             tables=(
                 _systems(asked, made, library),
                 _by_format(asked, made),
-                free_text_table(_groups(asked, judged)),
+                free_text_table(groups),
+                *judged_table(SUITE, groups, run),
                 confidence_table(outcomes),
                 _shape(asked, [replies[gold.id] for gold in asked], library),
                 price_table(replies.values()),

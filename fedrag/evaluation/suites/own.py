@@ -29,6 +29,7 @@ from fedrag.evaluation.answers import (
     place,
     price_table,
 )
+from fedrag.evaluation.judge import judged_table
 from fedrag.evaluation.metrics.key_facts import key_fact_recall
 from fedrag.evaluation.report import Cell, Findings, Table, mean
 from fedrag.evaluation.run import Run
@@ -96,10 +97,12 @@ class Own:
                 made.outcome for one, made in zip(asked, judged, strict=True) if one.scorable and one.answerable
             ]
         }
+        groups = {"answerable": [m for q, m in zip(asked, judged, strict=True) if q.answerable]}
         return Findings(
             tables=(
                 _accuracy(asked, judged),
-                free_text_table({"answerable": [m for q, m in zip(asked, judged, strict=True) if q.answerable]}),
+                free_text_table(groups),
+                *judged_table(SUITE, groups, run),
                 *([confidence_table(outcomes)] if scored else []),
                 price_table(replies.values()),
             ),

@@ -19,6 +19,7 @@ from fedrag.encoders import ENCODERS
 from fedrag.evaluation.answer_tables import confidence_pictures, confidence_table
 from fedrag.evaluation.answers import Judgement, Reply, answer_pictures, ask, free_text_table, place, price_table
 from fedrag.evaluation.corpus import Query, node_id
+from fedrag.evaluation.judge import judged_table
 from fedrag.evaluation.metrics.bootstrap import paired_difference
 from fedrag.evaluation.processor_time import children_processor_s
 from fedrag.evaluation.report import NOT_BUILT, Cell, Findings, Table, mean
@@ -70,11 +71,13 @@ class PubMedQA:
         put = [one for one in asked if one.id in replies]
         judged = [_judged(one, replies[one.id]) for one in put]
         outcomes = {"fedrag, embedded reasoner": [one.outcome for one in judged]}
+        groups = {"all": judged}
         return Findings(
             tables=(
                 _accuracy(put, judged, run),
                 confidence_table(outcomes),
-                free_text_table({"all": judged}),
+                free_text_table(groups),
+                *judged_table(SUITE, groups, run),
                 price_table(replies.values()),
                 *found.tables,
             ),
