@@ -36,6 +36,8 @@ CONSTANTS_UP_TO: Final = 16
 """Hospitals; beyond it there are too many sets to try."""
 LEARNED_UP_TO: Final = 64
 """Hospitals; beyond it RAGRoute's features do not fit into memory (its one-hot grows with their number)."""
+LEARNED_FROM: Final = 50
+"""Pairs of question and hospital; with fewer there is nothing to learn from and RAGRoute has no row."""
 CURVE_UP_TO: Final = 64
 
 
@@ -153,17 +155,18 @@ class Contenders:
         past = [self._relevance[row] for row in rows]
         owners = np.array(self._owners)
         sizes = range(1, 4) if len(nodes) <= CONSTANTS_UP_TO else ()
+        learnable = len(nodes) <= LEARNED_UP_TO and len(rows) * len(nodes) >= LEARNED_FROM
         return Fold(
             prior=popularity_prior(past, nodes),
             constants={size: constant_set(past, nodes, size) for size in sizes},
             tfidf=TfidfNeighbours([corpus.queries[row].text for row in rows], past, nodes),
-            ragroute=self._ragroute(rows, owners) if len(nodes) <= LEARNED_UP_TO else None,
+            ragroute=self._ragroute(rows, owners) if learnable else None,
         )
 
     def _ragroute(self, rows: Sequence[int], owners: npt.NDArray[np.str_]) -> RagRoute:
         asked, vectors = self._corpus.asked[rows], self._corpus.vectors
         centroids = np.stack([vectors[owners == node].mean(axis=0) for node in self._nodes])
-        best = np.argpartition(-(asked @ vectors.T), K, axis=1)[:, :K]
+        best = np.argpartition(-(asked @ vectors.T), min(K, len(vectors) - 1), axis=1)[:, :K]
         holding = [frozenset(owners[row].tolist()) for row in best]
         return RagRoute(asked, holding, self._nodes, centroids, self._seed)
 
