@@ -173,6 +173,7 @@ def for_coordinator(nodes: list[str], routing: list[str]) -> Prepare:
             case.body.update(nodes=nodes, routing=routing[0], deadline_ms=2_000)
         if isinstance(case.body, dict) and "authority" in case.body:
             case.body["authority"] = ""
+        if isinstance(case.body, dict) and "urls" in case.body:
             secure = [url for url in case.body["urls"] if url.startswith("https:") and "[" not in url]
             case.body["urls"] = secure or ["https://hospital:8801"]
 
