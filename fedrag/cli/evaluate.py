@@ -12,6 +12,7 @@ from fedrag.cli.encoder import set_up_encoder
 from fedrag.core.errors import InputError
 from fedrag.evaluation import run_all, run_suite
 from fedrag.evaluation.model_server import ModelServer
+from fedrag.evaluation.report import overview
 from fedrag.evaluation.run import Half, Run, Service
 
 OWN: Final = "own"
@@ -66,8 +67,7 @@ def evaluate(chosen: Choices, *, as_json: bool) -> None:
         reports, missing = run_all(run)
         for report in reports:
             typer.echo(report.as_text())
-        for name, error in missing:
-            typer.echo(f"{name}: not measured ({error.code})")
+        typer.echo(overview(reports, [(name, error.code) for name, error in missing]).as_markdown())
         typer.echo(f"on one page, with pictures: {run.output / 'report.html'}")
         return
     report = run_suite(suite, run)
@@ -102,7 +102,8 @@ def _server(what: str, url: str | None, model: str | None, key: str) -> ModelSer
 def _command(suite: str, chosen: Choices) -> str:
     """As it would be typed again; never a key."""
     parts = ["fedrag", "evaluate"]
-    parts += [] if suite == OWN else [suite, "--half", chosen.half] if suite == "examples" else [suite]
+    parts += [] if suite == OWN else [suite]
+    parts += [] if chosen.half == "seen" else ["--half", chosen.half]
     questions = chosen.questions.name if chosen.questions else None
     for name, value in (
         ("questions", questions),

@@ -11,8 +11,8 @@ from typing import Final, Protocol
 from fedrag.core.errors import ConfigError, FedragError, InputError
 from fedrag.core.plugins import PluginKind
 from fedrag.evaluation.circumstances import circumstances, digest_of, product_sha256
-from fedrag.evaluation.report import Findings, Report, page
-from fedrag.evaluation.run import Run
+from fedrag.evaluation.report import Findings, Report, write_all
+from fedrag.evaluation.run import Run, Tally
 
 
 class Suite(Protocol):
@@ -54,18 +54,18 @@ def suite_names() -> tuple[str, ...]:
 
 
 def run_all(run: Run) -> tuple[tuple[Report, ...], tuple[tuple[str, FedragError], ...]]:
-    """Every suite that needs no running service, on one page, report.html; and by error those whose data is missing."""
+    """Every suite that needs no running service, in one report.html, report.md and report.json; and by error those
+    whose data is missing."""
     reports: list[Report] = []
     missing: list[tuple[str, FedragError]] = []
     for name in suite_names():
         if name.replace("-", "_") in NEEDS_SERVICE:
             continue
         try:
-            reports.append(run_suite(name, replace(run, command=f"fedrag evaluate {name}")))
+            reports.append(run_suite(name, replace(run, command=run.command.replace(" all", f" {name}", 1))))
         except (ConfigError, InputError) as error:
             missing.append((name, error))
-    run.output.mkdir(parents=True, exist_ok=True)
-    (run.output / "report.html").write_text(page(reports), encoding="utf-8")
+    write_all(run.output, reports, [(name, error.code) for name, error in missing])
     return tuple(reports), tuple(missing)
 
 
@@ -77,8 +77,9 @@ def run_suite(name: str, run: Run) -> Report:
     inputs = {path.name: digest_of(path) for path in suite.inputs(run)}
     identity = "/".join((name, product_sha256(), *inputs.values(), run.digest(name)))
     began, processor = time.perf_counter(), time.process_time()
-    findings = suite.evaluate(replace(run, identity=identity))
-    spent = time.perf_counter() - began, time.process_time() - processor
-    report = Report(name, findings, circumstances(run, inputs, spent))
+    run = replace(run, identity=identity, tally=Tally())
+    findings = suite.evaluate(run)
+    spent_s = time.perf_counter() - began, time.process_time() - processor
+    report = Report(name, findings, circumstances(run, inputs, spent_s), spent_s[0], str(run.tally))
     report.write(run.folder(name))
     return report

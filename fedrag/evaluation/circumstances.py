@@ -47,6 +47,7 @@ def circumstances(run: Run, inputs: Mapping[str, str], spent: tuple[float, float
         ("encoder threads", "1"),
         ("system", f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"),
         ("libraries", ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES)),
+        ("made now, and found made by earlier runs", str(run.tally)),
         ("seconds, of which this process computed", f"{spent[0]:.1f}, {spent[1]:.1f}"),
     )
 

@@ -36,7 +36,7 @@ CONSTANTS_UP_TO: Final = 16
 """Hospitals; beyond it there are too many sets to try."""
 LEARNED_UP_TO: Final = 64
 """Hospitals; beyond it RAGRoute's features do not fit into memory (its one-hot grows with their number)."""
-LEARNED_FROM: Final = 50
+LEARNED_FROM: Final = 20
 """Pairs of question and hospital; with fewer there is nothing to learn from and RAGRoute has no row."""
 CURVE_UP_TO: Final = 64
 

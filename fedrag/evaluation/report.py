@@ -67,11 +67,14 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`circumstances`: (name, value) of the command, the inputs, the machine, the versions."""
+    """`circumstances`: (name, value) of the command, the inputs, the machine, the versions; `tally`: what was made in
+    these seconds, and what had been made before."""
 
     suite: str
     findings: Findings
     circumstances: tuple[tuple[str, str], ...]
+    elapsed_s: float = 0.0
+    tally: str = ""
 
     def as_text(self) -> str:
         parts = [f"## {self.suite}", *(table.as_markdown() for table in self.findings.tables)]
@@ -97,12 +100,36 @@ class Report:
         (folder / "report.html").write_text(self.as_html(), encoding="utf-8")
 
 
-def page(reports: Sequence[Report]) -> str:
+def write_all(folder: Path, reports: Sequence[Report], missing: Sequence[tuple[str, str]]) -> None:
+    """All reports as one, behind an overview; `missing`: (suite, code) of those that could not be measured."""
+    folder.mkdir(parents=True, exist_ok=True)
+    front = overview(reports, missing)
+    text = "\n\n".join([front.as_markdown(), *(report.as_text() for report in reports)])
+    (folder / "report.md").write_text(text, encoding="utf-8")
+    whole = {"overview": asdict(front), "suites": [report.as_json() for report in reports]}
+    (folder / "report.json").write_text(json.dumps(whole, indent=2), encoding="utf-8")
+    (folder / "report.html").write_text(page(reports, front), encoding="utf-8")
+
+
+def overview(reports: Sequence[Report], missing: Sequence[tuple[str, str]]) -> Table:
+    """What was measured, and in what time."""
+    rows: list[tuple[Cell, ...]] = [(report.suite, report.elapsed_s, report.tally) for report in reports]
+    rows += [(name, NOT_RUN, code) for name, code in missing]
+    total = sum(report.elapsed_s for report in reports)
+    return Table(
+        "Overview",
+        ("suite", "seconds", "made now, and found made by earlier runs"),
+        (*rows, ("all", total, "")),
+        note="What earlier runs made with equal product, inputs and options is not made again: cold runs take longer.",
+    )
+
+
+def page(reports: Sequence[Report], front: Table | None = None) -> str:
     """One page without a network: everything it shows is in it."""
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>{escape(', '.join(report.suite for report in reports))}: evaluation</title><style>{_STYLE}</style>"
-        f"<main>{''.join(_body(report) for report in reports)}</main></html>"
+        f"<main>{front.as_html() if front else ''}{''.join(_body(report) for report in reports)}</main></html>"
     )
 
 

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -51,6 +52,18 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """What a run made itself, and what it found made by earlier ones: vectors, questions."""
+
+    made: Counter[str] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        counted = (f"{self.made[what]:,} and {self.kept[what]:,} {what}" for what in sorted({*self.made, *self.kept}))
+        return ", ".join(counted) or "nothing"
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """`nodes` and `split` say how documents are laid out over hospitals (`fedrag.evaluation.splits`); None is the data
     set's own. `model` answers without retrieval, `judge` judges support, where they are given. `identity` is what a
@@ -69,6 +82,7 @@ class Run:
     model: ModelServer | None = None
     judge: ModelServer | None = None
     identity: str = ""
+    tally: Tally = field(default_factory=Tally, compare=False)
 
     def folder(self, suite: str) -> Path:
         place = self.output / suite
@@ -106,12 +120,14 @@ class Run:
         chosen = questions[: self.limit]
         with Record.open(self.folder(suite) / f"record-{self.digest(what)[:16]}.jsonl", self.identity) as record:
             missing = [question for question in chosen if question.id not in record]
+            self.tally.made["questions"] += len(missing)
+            self.tally.kept["questions"] += len(chosen) - len(missing)
             for question in self.tracked(missing, what) if missing else ():
                 record.put(question.id, measure(question))
             return {question.id: record[question.id] for question in chosen}
 
     def vectors(self, encoder: Encoder) -> CachedVectors:
-        return CachedVectors(self.output / "cache", encoder, self.progress)
+        return CachedVectors(self.output / "cache", encoder, self.progress, self.tally.made, self.tally.kept)
 
     def digest(self, what: str) -> str:
         """Of the options that lay out and choose what is measured; `limit` only says how much of it."""

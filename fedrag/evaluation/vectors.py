@@ -2,9 +2,10 @@
 
 import hashlib
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -18,11 +19,14 @@ _BATCH: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class CachedVectors:
-    """One SQLite file per encoder identity. The same text always gets the vector it got first."""
+    """One SQLite file per encoder identity. The same text always gets the vector it got first. `made` and `kept` count
+    vectors."""
 
     folder: Path
     encoder: Encoder
     progress: Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+    made: Counter[str] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
 
     def queries(self, texts: Sequence[str], what: str = "encoding questions") -> FloatMatrix:
         """float32 (len(texts), dimension). One by one, as the coordinator does."""
@@ -45,6 +49,8 @@ class CachedVectors:
                 key for key in set(keys) if database.execute("SELECT 1 FROM vectors WHERE key = ?", (key,)).fetchone()
             }
             missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+            self.made["vectors"] += len(missing)
+            self.kept["vectors"] += len(known)
             if missing:
                 self._fill(database, missing, encode, what)
             read = "SELECT vector FROM vectors WHERE key = ?"

@@ -6,6 +6,7 @@ every hospital equals one central exact index, passage for passage.
 
 import gzip
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from fedrag.encoders import ENCODERS
 from fedrag.evaluation.answers import Reply, answer_pictures, ask, price_table
 from fedrag.evaluation.baselines.central_bm25 import CentralBM25
 from fedrag.evaluation.baselines.central_exact import CentralExact
+from fedrag.evaluation.circumstances import digest_of
 from fedrag.evaluation.metrics.ndcg import judged, ndcg
 from fedrag.evaluation.processor_time import children_processor_s
 from fedrag.evaluation.report import NOT_BUILT, Cell, Findings, Table, mean
@@ -114,9 +116,10 @@ def _hospital(source: Path) -> NodeConfig:
 
 
 def _write_sources(corpus: Path, folder: Path) -> tuple[Path, ...]:
-    """One folder of JSON lines per source with answers; annotations of the data set are left out."""
-    done = folder / "done"
-    if not done.exists():
+    """One folder of JSON lines per source with answers, made once per corpus, without the data set's annotations."""
+    done, digest = folder / "done", digest_of(corpus)
+    if not done.exists() or done.read_text(encoding="utf-8") != digest:
+        shutil.rmtree(folder, ignore_errors=True)
         files: dict[str, TextIO] = {}
         with gzip.open(corpus, "rt", encoding="utf-8") as lines:
             for line in lines:
@@ -125,13 +128,13 @@ def _write_sources(corpus: Path, folder: Path) -> tuple[Path, ...]:
                     continue
                 node = record["node"].lower()
                 if node not in files:
-                    (folder / node).mkdir(parents=True, exist_ok=True)
+                    (folder / node).mkdir(parents=True)
                     files[node] = (folder / node / "pages.jsonl").open("w", encoding="utf-8")
                 kept = {name: record[name] for name in ("doc_id", "question", "answer")}
                 files[node].write(json.dumps(kept, ensure_ascii=False) + "\n")
         for file in files.values():
             file.close()
-        done.touch()
+        done.write_text(digest, encoding="utf-8")
     return tuple(sorted(path for path in folder.iterdir() if path.is_dir()))
 
 
