@@ -9,12 +9,12 @@ from pydantic import Field
 from fedrag.core.collection import RoutingDecision
 from fedrag.core.exchange import NodeOutcome, ReleasedPassage, Similarity
 from fedrag.core.question import Question
-from fedrag.core.wire import Code, Finite, Milliseconds, Name, NodeId, Probability, RequestId, Wire
+from fedrag.core.wire import NUMBER, Code, Count, Finite, Milliseconds, Name, NodeId, Probability, RequestId, Wire
 
 INTENDED_USE: Final = "Not a medical device. Decision support for professionals; check the cited sources."
 NO_FORMAL_BOUND: Final = "no formal bound: text released"
 
-CitationNumber = Annotated[int, Field(ge=1)]
+CitationNumber = Annotated[int, Field(ge=1), NUMBER]
 """1-based position in `Evidence.passages`: what `[1]` in an answer points at."""
 
 
@@ -95,11 +95,11 @@ class ReasonerReport(Wire):
     model: Name
     strategy: Name
     fallback: str = ""
-    citations_dropped: Annotated[int, Field(ge=0)] = 0
-    passages_trimmed: Annotated[int, Field(ge=0)] = 0
-    retries: Annotated[int, Field(ge=0)] = 0
-    prompt_tokens: Annotated[int, Field(ge=0)] = 0
-    completion_tokens: Annotated[int, Field(ge=0)] = 0
+    citations_dropped: Count = 0
+    passages_trimmed: Count = 0
+    retries: Count = 0
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
 
 
 class Reasoning(Wire):
@@ -120,9 +120,9 @@ class NodeDisclosure(Wire):
     """What one hospital gave away for this answer. `epsilon` only where a mechanism has one."""
 
     node: NodeId
-    passages: Annotated[int, Field(ge=0)]
-    text_bytes: Annotated[int, Field(ge=0)]
-    patients: Annotated[int, Field(ge=0)]
+    passages: Count
+    text_bytes: Count
+    patients: Count
     epsilon: Annotated[Finite, Field(ge=0)] | None = None
     bound: str = NO_FORMAL_BOUND
 
@@ -144,7 +144,7 @@ class RedactionCount(Wire):
     """How often a kind of identifier was taken out of the question before anything else saw it."""
 
     category: Name
-    count: Annotated[int, Field(ge=1)]
+    count: Annotated[int, Field(ge=1), NUMBER]
 
 
 class Notice(Wire):
@@ -155,10 +155,10 @@ class Notice(Wire):
 
 
 class BudgetUsed(Wire):
-    nodes_asked: Annotated[int, Field(ge=0)]
-    messages: Annotated[int, Field(ge=0)]
-    bytes_received: Annotated[int, Field(ge=0)]
-    model_tokens: Annotated[int, Field(ge=0)]
+    nodes_asked: Count
+    messages: Count
+    bytes_received: Count
+    model_tokens: Count
 
 
 class StageTiming(Wire):

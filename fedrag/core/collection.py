@@ -5,7 +5,19 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
-from fedrag.core.wire import Base64, Finite, Name, NodeId, Probability, ReleaseClass, Sha256, Vector, Wire
+from fedrag.core.wire import (
+    NUMBER,
+    Base64,
+    Count,
+    Finite,
+    Name,
+    NodeId,
+    Probability,
+    ReleaseClass,
+    Sha256,
+    Vector,
+    Wire,
+)
 
 
 class EncoderIdentity(Wire):
@@ -14,10 +26,10 @@ class EncoderIdentity(Wire):
     name: Name
     weights_sha256: Sha256
     precision: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{2,8}$")]
-    dimension: Annotated[int, Field(ge=1, le=4096)]
+    dimension: Annotated[int, Field(ge=1, le=4096), NUMBER]
     query_prefix: str = ""
     passage_prefix: str = ""
-    maximum_tokens: Annotated[int, Field(ge=8)]
+    maximum_tokens: Annotated[int, Field(ge=8), NUMBER]
     languages: Annotated[tuple[str, ...], Field(min_length=1)]
 
     @property
@@ -39,7 +51,7 @@ class Prototype(Wire):
     """
 
     vector: Vector
-    mass: Annotated[int, Field(ge=1)]
+    mass: Annotated[int, Field(ge=1), NUMBER]
     spread: Annotated[Finite, Field(ge=0)]
 
 
@@ -52,10 +64,10 @@ class CollectionDescription(Wire):
 
     node: NodeId
     collection: NodeId
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Field(ge=1), NUMBER]
     encoder: EncoderIdentity
     release_class: ReleaseClass
-    passages: Annotated[int, Field(ge=0)]
+    passages: Count
     prototypes: Annotated[tuple[Prototype, ...], Field(max_length=256)] = ()
     text: Annotated[str, StringConstraints(max_length=2000)] = ""
     term_statistics_epoch: Name | None = None

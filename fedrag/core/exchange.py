@@ -9,8 +9,10 @@ from pydantic import Field, StringConstraints
 from fedrag.core.identity import CompactToken
 from fedrag.core.question import Text
 from fedrag.core.wire import (
+    NUMBER,
     Base64,
     Code,
+    Count,
     Finite,
     Milliseconds,
     Name,
@@ -42,7 +44,7 @@ class OfferRequest(Wire):
     vector: Vector | None
     comparable_with: str
     text: Text | None
-    k: Annotated[int, Field(ge=1, le=MAXIMUM_OFFERS)]
+    k: Annotated[int, Field(ge=1, le=MAXIMUM_OFFERS), NUMBER]
     deadline_ms: Milliseconds
     token: CompactToken | None = None
 
@@ -69,7 +71,7 @@ class Offer(Wire):
     """One passage a node could release. `probability` is the node's calibrated P(relevant | score)."""
 
     handle: Handle
-    rank: Annotated[int, Field(ge=1, le=MAXIMUM_OFFERS)]
+    rank: Annotated[int, Field(ge=1, le=MAXIMUM_OFFERS), NUMBER]
     probability: Probability
     similarity: Similarity | None = None
     sketch: Sketch | None = None
@@ -149,7 +151,7 @@ class Release(Wire):
     node: NodeId
     request_id: RequestId
     passages: Annotated[tuple[ReleasedPassage, ...], Field(max_length=MAXIMUM_HANDLES)]
-    patients: Annotated[int, Field(ge=0)] = 0
+    patients: Count = 0
     """Distinct patients behind the released passages, as far as the node knows; 0 for public and protocol classes."""
     receipt: Receipt
 

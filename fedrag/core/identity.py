@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
-from fedrag.core.wire import Name, NodeId, Wire
+from fedrag.core.wire import Count, Name, NodeId, Wire
 
 CompactToken = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$", max_length=4096)
@@ -53,8 +53,8 @@ class AskerToken(Wire):
     role: Role
     purpose: Purpose
     audience: NodeId
-    issued_at: Annotated[int, Field(ge=0)]
-    expires_at: Annotated[int, Field(ge=0)]
+    issued_at: Count
+    expires_at: Count
 
     def claims(self) -> dict[str, str | int]:
         """As JWT claims, under their registered names (RFC 7519, section 4.1)."""

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from fedrag.core.wire import Name, NodeId, Wire
+from fedrag.core.wire import NUMBER, Name, NodeId, Wire
 
 MAXIMUM_QUESTION_CHARACTERS: Final = 4000
 MAXIMUM_OPTIONS: Final = 26
@@ -82,8 +82,8 @@ class AskRequest(Wire):
     """The body of `POST /v1/ask`: a question, and how it may be answered (None: the federation's default)."""
 
     question: Question
-    passages: Annotated[int, Field(ge=1, le=50)] | None = None
-    deadline_ms: Annotated[int, Field(ge=100, le=600_000)] | None = None
+    passages: Annotated[int, Field(ge=1, le=50), NUMBER] | None = None
+    deadline_ms: Annotated[int, Field(ge=100, le=600_000), NUMBER] | None = None
     routing: Name | None = None
     nodes: Annotated[tuple[NodeId, ...], Field(min_length=1, max_length=1000)] | None = None
     """Ask only among these hospitals."""

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 FloatMatrix = npt.NDArray[np.float32]
 """float32, shape (rows, dimension); rows have Euclidean length 1 where they are embeddings."""
@@ -25,9 +25,19 @@ class Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings", hide_input_in_errors=True)
 
 
-Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+def _number(value: object) -> object:
+    """3 and 3.0 are integers, as JSON Schema has it; "3" and true are not."""
+    if isinstance(value, bool | str):
+        raise ValueError("not a number")  # noqa: TRY004 - pydantic asks for ValueError
+    return value
+
+
+NUMBER: Final = BeforeValidator(_number)
+"""Last in an annotation, so that it is asked first."""
+Probability = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Milliseconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0), NUMBER]
 NodeId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 RequestId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -92,5 +102,5 @@ def _checked_base64(text: str) -> str:
 Vector = Annotated[str, Field(max_length=4 * (4 * MAXIMUM_DIMENSION // 3 + 3)), AfterValidator(_checked_vector)]
 """Base64 float32 on the wire (`encode_vector`, `decode_vector`); finite."""
 
-_BASE64: Final = {"pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"}
+_BASE64: Final = {"pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$"}
 Base64 = Annotated[str, Field(max_length=4096, json_schema_extra=_BASE64), AfterValidator(_checked_base64)]
