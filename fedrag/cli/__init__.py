@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from fedrag import terminal
+from fedrag.cli.data import data_app
 from fedrag.cli.federation import federation_app
 from fedrag.core.errors import InputError
 
@@ -19,6 +20,7 @@ app = typer.Typer(
 model_app = typer.Typer(no_args_is_help=True, help="Look at a language model server before using it.")
 app.add_typer(model_app, name="model")
 app.add_typer(federation_app, name="federation")
+app.add_typer(data_app, name="data")
 Home = Annotated[Path, typer.Option("--home", envvar="FEDRAG_COORDINATOR_HOME", help="The coordinator's own folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead.")]
 

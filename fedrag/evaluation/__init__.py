@@ -74,7 +74,7 @@ def run_suite(name: str, run: Run) -> Report:
     if name not in suite_names():
         raise InputError(f"no suite {name!r}; there are: {', '.join(suite_names())}", code="unknown_suite")
     suite = SUITES.build(name.replace("-", "_"))
-    inputs = {path.name: digest_of(path) for path in suite.inputs(run)}
+    inputs = {path: digest_of(path) for path in suite.inputs(run)}
     identity = "/".join((name, product_sha256(), *inputs.values(), run.digest(name)))
     began, processor = time.perf_counter(), time.process_time()
     run = replace(run, identity=identity, tally=Tally())

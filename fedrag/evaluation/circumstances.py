@@ -10,10 +10,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+from fedrag.evaluation.data.install import as_pinned
 from fedrag.evaluation.run import Run
 
 _PACKAGES: Final = ("fedrag", "retriever_node", "router", "aggregator", "reasoner")
 _LIBRARIES: Final = ("fedrag", "numpy", "faiss-cpu", "onnxruntime", "bm25s", "scikit-learn", "pytrec-eval-terrier")
+
+
+_PINNED: Final = {None: "", True: ", as published", False: ", NOT the published records"}
 
 
 def digest_of(path: Path) -> str:
@@ -35,11 +39,11 @@ def product_sha256() -> str:
     )
 
 
-def circumstances(run: Run, inputs: Mapping[str, str], spent: tuple[float, float]) -> tuple[tuple[str, str], ...]:
+def circumstances(run: Run, inputs: Mapping[Path, str], spent: tuple[float, float]) -> tuple[tuple[str, str], ...]:
     """`spent`: wall-clock and processor seconds of this process."""
     return (
         ("command", run.command),
-        *((f"sha256 of {name}", digest) for name, digest in inputs.items()),
+        *((f"sha256 of {path.name}", f"{digest}{_PINNED[as_pinned(path)]}") for path, digest in inputs.items()),
         ("sha256 of the product's source", product_sha256()),
         ("seed", str(run.seed)),
         ("processor", _processor()),

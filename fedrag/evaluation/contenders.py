@@ -26,6 +26,8 @@ from fedrag.evaluation.baselines.tfidf_neighbours import TfidfNeighbours
 from fedrag.evaluation.corpus import Corpus, Query, originals
 from fedrag.evaluation.metrics.recall import recall
 from fedrag.evaluation.simulation import SimulatedFederation, position_of, wire_bytes
+from retriever_node.lexical import Terms, TermStatistics
+from retriever_node.terms import terms_of
 
 FOLDS: Final = 5
 K: Final = 10
@@ -92,7 +94,12 @@ class Contenders:
         self._row = {query.id: row for row, query in enumerate(corpus.queries)}
         self._relevance = corpus.relevance()
         sketched = lexical if folding else None
-        self._federation = SimulatedFederation.of(self._owners, corpus.vectors, encoder, sketched=sketched)
+        worded = [(terms_of(document.title), terms_of(document.text)) for document in corpus.documents]
+        self._federation = SimulatedFederation.of(
+            self._owners, corpus.vectors, encoder, worded=worded, sketched=sketched
+        )
+        self._shared = self._federation.shared_statistics()
+        self._central = SimulatedFederation.of(["everything"] * len(worded), corpus.vectors, encoder, worded=worded)
         self._central_bm25 = CentralBM25(lexical)
         self._node_bm25 = NodeBM25(self._owners, self._ids, lexical)
         self._cori = CoriSelection(self._owners, lexical)
@@ -131,11 +138,12 @@ class Contenders:
             "constant: the largest": largest(Counter(self._owners))[:1],
             **{f"constant: best {size}": nodes for size, nodes in fold.constants.items()},
         }
-        central = self._central(vector)
+        central = self._exact(vector)
         return Lineup(
             systems={
                 "central exact": Retrieved(central, self._nodes),
                 **{name: Retrieved(merged(nodes), nodes) for name, nodes in chosen.items()},
+                **self._worded(query.text, vector),
                 **self._merges("dense", _scores(offered, self._ids), query.text),
                 **self._lexical(query.text, words, central, holders(relevant)),
             },
@@ -170,6 +178,31 @@ class Contenders:
         holding = [frozenset(owners[row].tolist()) for row in best]
         return RagRoute(asked, holding, self._nodes, centroids, self._seed)
 
+    def _worded(self, text: str, vector: FloatVector) -> dict[str, Retrieved]:
+        """Words and vectors: every hospital with its own statistics, with those of all, and everything in one place."""
+        asked = terms_of(text)
+
+        def everywhere(statistics: TermStatistics | None) -> Retrieved:
+            made = [
+                one for node in self._nodes for one in self._federation.offers(node, vector, DEPTH, asked, statistics)
+            ]
+            return Retrieved([self._ids[at] for at in self._federation.merge(made, DEPTH)], self._nodes)
+
+        central = self._central.offers("everything", vector, DEPTH, asked)
+        return {
+            "central words and vectors": Retrieved([self._ids[position_of(one.offer)] for one in central], self._nodes),
+            "fedrag: words and vectors, own statistics": everywhere(None),
+            "fedrag: words and vectors, shared statistics": everywhere(self._shared),
+            "fedrag: BM25 with shared statistics": Retrieved(self._by_words(asked), self._nodes),
+        }
+
+    def _by_words(self, asked: Terms) -> list[str]:
+        held = [one for one in self._federation.nodes.values() if one.terms]
+        rows = np.concatenate([one.rows for one in held])
+        scores = np.concatenate([one.terms.score(asked, self._shared) for one in held if one.terms])
+        best = np.lexsort((rows, -scores))[:DEPTH]
+        return [self._ids[rows[at]] for at in best if scores[at] > 0]
+
     def _merges(self, kind: str, lists: Lists, text: str) -> dict[str, Retrieved]:
         made = {f"{kind}, {name}": merge(lists, DEPTH) for name, merge in MERGES.items()}
         made[f"{kind}, CORI"] = cori(lists, DEPTH, self._cori.scores(text))
@@ -199,7 +232,7 @@ class Contenders:
         """An order that ends early stays where it is."""
         return [found(order[:step]) for step in self._steps()]
 
-    def _central(self, vector: FloatVector) -> list[str]:
+    def _exact(self, vector: FloatVector) -> list[str]:
         similarity = self._corpus.vectors @ vector
         best = np.argpartition(-similarity, min(DEPTH, len(similarity) - 1))[:DEPTH]
         return [self._ids[at] for at in best[np.lexsort((best, -similarity[best]))]]

@@ -92,9 +92,11 @@ class Run:
     def package(self, name: str) -> Path:
         """The folder of one data package. Raises ConfigError(no_data), InputError(missing_folder)."""
         if self.data is None:
-            raise ConfigError("this suite needs data: set FEDRAG_DATA to the folder of the packages", code="no_data")
+            raise ConfigError(
+                "this suite needs data: set FEDRAG_DATA to a folder and get it with `fedrag data fetch`", code="no_data"
+            )
         if not (self.data / name).is_dir():
-            raise InputError(f"no data package {name} in {self.data}", code="missing_folder")
+            raise InputError(f"no {name} in {self.data}; get it with: fedrag data fetch {name}", code="missing_folder")
         return self.data / name
 
     def running(self) -> Service:

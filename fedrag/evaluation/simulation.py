@@ -4,6 +4,7 @@ What is simulated is only that hospitals are processes. Vectors are handed in (c
 offer is the wire value that a hospital would send, so that its bytes can be counted.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,8 +18,10 @@ from fedrag.core.exchange import Offer, Offers, Similarity, Sketch
 from fedrag.core.protocols import MergeMethod, NodeOffer, RoutingLimits, RoutingPolicy, VectorIndex
 from fedrag.core.sketch import sketch_of
 from fedrag.core.wire import FloatMatrix, FloatVector, NodeId, ReleaseClass
+from retriever_node import hybrid
 from retriever_node.calibration import DEFAULT
 from retriever_node.indexes import INDEXES
+from retriever_node.lexical import TermIndex, Terms, TermStatistics
 from retriever_node.prototypes import prototypes
 from router.policies import ROUTING_POLICIES
 
@@ -28,12 +31,16 @@ _DESCRIBED_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class SimulatedNode:
-    """`rows[i]` is the corpus position of the index's row i."""
+    """`rows[i]` is the corpus position of the index's row i; `terms` where words are looked for too, with statistics of
+    its own."""
 
     id: NodeId
     rows: tuple[int, ...]
+    vectors: FloatMatrix
     index: VectorIndex
     description: CollectionDescription
+    terms: TermIndex | None
+    statistics: TermStatistics | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +61,20 @@ class SimulatedFederation:
         encoder: EncoderIdentity,
         *,
         index: str = "faiss_flat",
+        worded: Sequence[tuple[Terms, Terms]] | None = None,
         sketched: Sequence[str] | None = None,
     ) -> "SimulatedFederation":
-        """`owners[i]` holds document i, whose vector is row i."""
+        """`owners[i]` holds document i, whose vector is row i, and whose terms in title and text are `worded[i]`."""
         nodes = {}
         for node in sorted(set(owners)):
             rows = tuple(at for at, owner in enumerate(owners) if owner == node)
+            own = vectors[list(rows)]
             built = INDEXES.build(index)
-            built.build(vectors[list(rows)])
-            nodes[node] = SimulatedNode(node, rows, built, _description(node, vectors[list(rows)], encoder))
+            built.build(own)
+            described = _description(node, own, encoder)
+            terms = TermIndex.build([worded[at][0] for at in rows], [worded[at][1] for at in rows]) if worded else None
+            statistics = terms.statistics() if terms else None
+            nodes[node] = SimulatedNode(node, rows, own, built, described, terms, statistics)
         merging = MERGE_METHODS.build("comparable", {"near_duplicates": sketched is not None})
         policies = {name: ROUTING_POLICIES.build(name) for name in ROUTING_POLICIES.names}
         return cls(nodes, encoder, merging, policies, Sketches(sketched, {}) if sketched is not None else None)
@@ -72,12 +84,28 @@ class SimulatedFederation:
         limits = RoutingLimits(maximum_nodes=len(described), passages=passages)
         return self.policies[policy].route(query, self.encoder.comparable_with, described, limits)
 
-    def offers(self, node: NodeId, query: FloatVector, k: int) -> tuple[NodeOffer, ...]:
-        """What a hospital offers, best first."""
+    def shared_statistics(self) -> TermStatistics:
+        """Of all hospitals together."""
+        own = [held.statistics for held in self.nodes.values() if held.statistics]
+        frequencies: Counter[str] = Counter()
+        for one in own:
+            frequencies.update(one.frequencies)
+        return TermStatistics(sum(one.passages for one in own), sum(one.length for one in own), frequencies)
+
+    def offers(
+        self, node: NodeId, query: FloatVector, k: int, question: Terms = (), statistics: TermStatistics | None = None
+    ) -> tuple[NodeOffer, ...]:
+        """What a hospital offers, best first: by vectors, or by words too where it is told the question's terms,
+        with statistics of its own unless others are given."""
         held = self.nodes[node]
-        found = held.index.search(query[None, :], k)
+        used = statistics or held.statistics
+        if question and held.terms and used:
+            found = hybrid.best(held.index, held.vectors, held.terms.score(question, used), query, k)
+            means = hybrid.comparable_with(self.encoder.comparable_with)
+        else:
+            found, means = held.index.search(query[None, :], k), self.encoder.comparable_with
         return tuple(
-            NodeOffer(node, self._offer(rank, held.rows[int(row)], float(similarity)))
+            NodeOffer(node, self._offer(rank, held.rows[int(row)], float(similarity), means))
             for rank, (row, similarity) in enumerate(
                 zip(found.positions[0], found.similarities[0], strict=True), start=1
             )
@@ -88,12 +116,12 @@ class SimulatedFederation:
         """Corpus positions of the winners, best first."""
         return [position_of(winner.offer) for winner in self.merging.merge(offers, k)]
 
-    def _offer(self, rank: int, position: int, similarity: float) -> Offer:
+    def _offer(self, rank: int, position: int, similarity: float, means: str) -> Offer:
         return Offer(
             handle=f"{position:0{_HANDLE}d}",
             rank=rank,
             probability=DEFAULT.probability(similarity),
-            similarity=Similarity(value=similarity, comparable_with=self.encoder.comparable_with),
+            similarity=Similarity(value=similarity, comparable_with=means),
             sketch=self.sketches.of(position) if self.sketches else None,
         )
 

@@ -24,14 +24,19 @@ _LINE: Final = " Reviewed by the editorial board."
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """`lexical` is what words are looked for in, `embedded` what is encoded; `stands_for` is the id that judgements
-    know it by."""
+    """Words are looked for in title and text, `embedded` is encoded; `stands_for` is the id that judgements know it
+    by."""
 
     id: str
     node: str
-    lexical: str
+    title: str
+    text: str
     embedded: str
     stands_for: str
+
+    @property
+    def lexical(self) -> str:
+        return f"{self.title} {self.text}".strip()
 
 
 def lay_out(
@@ -89,7 +94,7 @@ def _with_copies(
                 original,
                 id=f"{original.id}~copy",
                 node=others[int(random.integers(len(others)))],
-                lexical=original.lexical + _LINE,
+                text=original.text + _LINE,
             )
         )
     return (*documents, *copies), np.concatenate([vectors, vectors[chosen]])

@@ -31,7 +31,7 @@ def document(number: int) -> Document:
     """Twelve documents per topic; topic t lies at hospital t mod 3."""
     topic = TOPICS[number // 12]
     text = f"{topic} {topic} guideline chapter{number} page{number}"
-    return Document(f"d{number}", f"H{number // 12 % 3}", text, text, f"d{number}")
+    return Document(f"d{number}", f"H{number // 12 % 3}", "", text, text, f"d{number}")
 
 
 DOCUMENTS = tuple(document(number) for number in range(72))
@@ -96,9 +96,12 @@ def test_the_oracle_asks_one_hospital_and_broadcast_all(findings) -> None:
 
 
 def test_the_broadcast_is_the_central_index(findings) -> None:
-    """Same ten documents in the same order for every question."""
+    """Same ten documents in the same order for every question, by vectors, and by words and vectors with shared
+    statistics."""
     losses = rows(findings.tables[2])
     assert losses["same ten documents in the same order"]["value"] == len(QUERIES)
+    shared = "words and vectors with shared statistics: same ten in the same order"
+    assert losses[shared]["value"] == len(QUERIES)
 
 
 class Reversing:
@@ -146,7 +149,7 @@ def test_planted_copies_are_folded_and_count_once(run) -> None:
     """Copies of long documents with a line added: the federation shows none beside its original."""
     letters = str.maketrans("0123456789", "abcdefghij")
     words = [[f"{number}x{at}".translate(letters) for at in range(60)] for number in range(len(DOCUMENTS))]
-    long = [replace(one, lexical=f"{one.lexical}. {' '.join(own)}.") for one, own in zip(DOCUMENTS, words, strict=True)]
+    long = [replace(one, text=f"{one.text}. {' '.join(own)}.") for one, own in zip(DOCUMENTS, words, strict=True)]
     found = measure(replace(TASK, documents=tuple(long)), replace(run, split="duplicates"), ENCODER)
     price = rows(found.tables[1])
     assert price["fedrag: broadcast"]["copies in 10"] == 0.0

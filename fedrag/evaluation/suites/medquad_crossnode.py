@@ -34,7 +34,9 @@ class MedQuadCrossnode:
             answered = [one for one in map(json.loads, lines) if one["has_answer"]]
         task = RetrievalTask(
             suite="medquad-crossnode",
-            documents=documents_of(answered, lambda one: (f"{one['question']} {one['answer']}", str(one["question"]))),
+            documents=documents_of(
+                answered, lambda one: (str(one["question"]), str(one["answer"]), str(one["question"]))
+            ),
             queries=tuple(Query(one["query_id"], one["text"], group=one["concept"]) for one in records(queries)),
             grades=grades_of(records(judgements)),
             notes=(

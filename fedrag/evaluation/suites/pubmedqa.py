@@ -102,7 +102,7 @@ def _asked(one: Mapping[str, object]) -> Asked:
 def _retrieval(corpus: Sequence[Mapping[str, object]], asked: Sequence[Asked]) -> RetrievalTask:
     return RetrievalTask(
         suite=SUITE,
-        documents=documents_of(corpus, lambda one: (str(one["text"]),) * 2),
+        documents=documents_of(corpus, lambda one: ("", str(one["text"]), str(one["text"]))),
         queries=tuple(Query(one.id, one.text) for one in asked),
         grades={one.id: {one.gold[1]: 1} for one in asked},
         notes=("Retrieval is saturated: use it as a tripwire.",),

@@ -35,7 +35,9 @@ class SciFact:
             abstracts = [json.loads(line) for line in lines]
         task = RetrievalTask(
             suite="scifact",
-            documents=documents_of(abstracts, lambda one: (f"{one['title']} {one['text']}",) * 2),
+            documents=documents_of(
+                abstracts, lambda one: (str(one["title"]), str(one["text"]), f"{one['title']} {one['text']}")
+            ),
             queries=tuple(_query(one) for one in records(queries)),
             grades=grades_of(records(judgements)),
             notes=(

@@ -1,0 +1,35 @@
+"""Text to terms: what BM25 counts. Lower-cased words of two characters or more, without stop words, stemmed.
+
+Porter's second English stemmer and Lucene's list of English stop words. Words of other languages pass as they are,
+apart from endings that look English.
+"""
+
+import re
+import threading
+from typing import Final
+
+import Stemmer
+
+RECIPE: Final = "english-1"
+"""Change it when the terms of a text change: statistics of two recipes are never added or compared."""
+
+_WORD: Final = re.compile(r"\w\w+")
+_STOP_WORDS: Final = """a an and are as at be but by for if in into is it no not of on or such that the their then there
+these they this to was will with"""
+_STOP: Final = frozenset(_STOP_WORDS.split())
+_OF_THREAD: Final = threading.local()
+
+
+def terms_of(text: str) -> list[str]:
+    """In order, with repetitions."""
+    words = [word for word in _WORD.findall(text.lower()) if word not in _STOP]
+    stemmed: list[str] = _stemmer().stemWords(words)
+    return stemmed
+
+
+def _stemmer() -> Stemmer.Stemmer:
+    """It keeps a cache of its own and is not safe to share."""
+    if not hasattr(_OF_THREAD, "stemmer"):
+        _OF_THREAD.stemmer = Stemmer.Stemmer("english")
+    stemmer: Stemmer.Stemmer = _OF_THREAD.stemmer
+    return stemmer

@@ -1,0 +1,110 @@
+"""Words: BM25F by hand and by a library, and the best by words and vectors together by brute force."""
+
+import math
+
+import bm25s
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retriever_node.hybrid import WORDS, best
+from retriever_node.indexes import INDEXES
+from retriever_node.lexical import K1, TITLE_WEIGHT, B, TermIndex, TermStatistics, words
+from retriever_node.terms import terms_of
+
+VOCABULARY = [f"t{number}" for number in range(12)]
+TERMS = st.lists(st.sampled_from(VOCABULARY), max_size=12)
+
+
+def test_terms() -> None:
+    """Lower case, two characters or more, no stop words, stemmed; repetitions stay."""
+    assert terms_of("The Patients' doses: 5 mg, 10 mg of WARFARIN; dosing") == [
+        "patient", "dose", "mg", "10", "mg", "warfarin", "dose",
+    ]  # fmt: skip
+    assert terms_of("") == terms_of("the of 5 ?") == []
+
+
+def test_by_hand() -> None:
+    """Two passages, one term in one title and in the other's text: every number written out."""
+    index = TermIndex.build([["gout"], ["rest"]], [["pain", "pain"], ["gout", "toe", "toe"]])
+    statistics = index.statistics()
+    assert (statistics.passages, statistics.length) == (2, 2 * TITLE_WEIGHT + 2 + 3)
+    assert statistics.frequencies == {"gout": 2, "rest": 1, "pain": 1, "toe": 1}
+    mean = (2 * TITLE_WEIGHT + 5) / 2
+    first = TITLE_WEIGHT / (TITLE_WEIGHT + K1 * (1 - B + B * (TITLE_WEIGHT + 2) / mean))
+    second = 1 / (1 + K1 * (1 - B + B * (TITLE_WEIGHT + 3) / mean))
+    assert index.score(["gout"], statistics) == pytest.approx([first, second])
+    gout, unknown = math.log(1 + 0.5 / 2.5), math.log(1 + 2.5 / 0.5)
+    share = gout / (gout + unknown)
+    assert index.score(["gout", "fever"], statistics) == pytest.approx([first * share, second * share])
+    assert index.score([], statistics).tolist() == [0.0, 0.0]
+
+
+@settings(max_examples=150, deadline=None)
+@given(passages=st.lists(st.tuples(TERMS, TERMS), min_size=1, max_size=20), question=TERMS)
+def test_against_a_library(passages, question) -> None:
+    """With its own statistics and titles written twice, bm25s gives the same sum; the divisor is that of idf."""
+    titles, texts = [title for title, _ in passages], [text for _, text in passages]
+    written = [title * TITLE_WEIGHT + text for title, text in passages]
+    index = TermIndex.build(titles, texts)
+    statistics = index.statistics()
+    found = index.score(question, statistics)
+    asked = [term for term in question if any(term in one for one in written)]
+    if not asked:
+        assert not found.any()
+        return
+    library = bm25s.BM25(k1=K1, b=B, method="lucene")
+    library.index(written, show_progress=False)
+    held = {term: sum(term in one for one in written) for term in question}
+    most = sum(math.log(1 + (len(written) - held[term] + 0.5) / (held[term] + 0.5)) for term in question)
+    assert found == pytest.approx(library.get_scores(asked) / most, rel=1e-4, abs=1e-6)
+    assert (found >= 0).all()
+    assert (found < 1).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    parts=st.lists(st.lists(st.tuples(TERMS, TERMS), min_size=1, max_size=8), min_size=2, max_size=4), question=TERMS
+)
+def test_shared_statistics_make_hospitals_one_library(parts, question) -> None:
+    """Statistics added up over hospitals: every passage scores as in one central index, bit for bit."""
+    indexes = [TermIndex.build([title for title, _ in part], [text for _, text in part]) for part in parts]
+    own = [index.statistics() for index in indexes]
+    shared = TermStatistics(
+        passages=sum(one.passages for one in own),
+        length=sum(one.length for one in own),
+        frequencies={term: sum(one.frequencies.get(term, 0) for one in own) for term in VOCABULARY},
+    )
+    everything = [passage for part in parts for passage in part]
+    central = TermIndex.build([title for title, _ in everything], [text for _, text in everything])
+    scored = np.concatenate([index.score(question, shared) for index in indexes])
+    assert scored.tolist() == central.score(question, central.statistics()).tolist()
+    title, text = everything[0]
+    assert words(question, title, text, shared) == pytest.approx(scored[0])
+
+
+@pytest.mark.parametrize("k", [1, 3, 10, 80])
+def test_the_best_by_words_and_vectors_is_what_brute_force_finds(k: int) -> None:
+    """Also where neither list alone would hold the winners, where words are all 0, and where many are equal."""
+    random = np.random.default_rng(7)
+    for case in range(40):
+        rows = int(random.integers(1, 900))
+        vectors = random.normal(size=(rows, 8)).astype(np.float32)
+        vectors[random.random(rows) < 0.2] = vectors[0]
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        carried = np.where(random.random(rows) < 0.5, 0, random.random(rows)).astype(np.float32) * (case % 4 > 0)
+        if case % 4 == 2:
+            carried = np.round(carried, 1)
+        if case % 4 == 3:  # the nearest carry the least
+            carried = (1 - (vectors @ vectors[-1] + 1) / 2).astype(np.float32)
+        query = vectors[-1]
+        index = INDEXES.build("faiss_flat")
+        index.build(vectors)
+        found = best(index, vectors, carried, query, k)
+        cosine = (vectors.astype(np.float64) * query.astype(np.float64)).sum(axis=1).astype(np.float32)
+        true = ((cosine.astype(np.float64) + WORDS * carried.astype(np.float64)) / (1 + WORDS)).astype(np.float32)
+        order = np.lexsort((np.arange(rows), -true))[:k]
+        assert found.positions[0][: len(order)].tolist() == order.tolist()
+        assert found.similarities[0][: len(order)].tolist() == true[order].tolist()
+        assert (found.positions[0][len(order) :] == -1).all()
