@@ -21,9 +21,13 @@ class Section:
 class Document:
     """One document as it was read.
 
-    Offsets count characters of the document's text: the decoded file (without a byte-order mark) for formats with one
-    document per file, the text field for formats with many. `source` is the file it came from, relative to the
-    collection's folder.
+    Offsets count characters of the document's text: the decoded file (without a byte-order mark) for Markdown and text,
+    the text field for formats with one document per record, the text that the reader made for all others. `source` is
+    the file it came from, relative to the collection's folder.
+
+    Provenance is kept and never exported: `patients` are stable keys of the people the document is about, `encounter`
+    is the key of the visit, `identifiers` are the strings known to name these people; no text of the document holds
+    them.
     """
 
     collection: str
@@ -35,6 +39,9 @@ class Document:
     sections: tuple[Section, ...]
     content_sha256: str
     source: str = ""
+    patients: tuple[str, ...] = ()
+    encounter: str = ""
+    identifiers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

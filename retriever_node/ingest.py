@@ -1,6 +1,7 @@
 """Ingest: what changed in a folder becomes passages and vectors in the store, and what is gone from it goes."""
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,8 +27,14 @@ BATCH: Final = 64
 _RECIPE: Final = "passages 1"
 """Change it when `passages.split` or `passages.embedding_text` change what they make: everything is embedded anew."""
 
-_GONE: Final = frozenset({"empty", "duplicate_id"})
-"""Of a file that is read: these say that there is nothing there, the other codes that it is not known what is."""
+_GONE: Final = frozenset(
+    {
+        *("empty", "duplicate_id", "no_patient", "unknown_patient"),
+        *("external_attachment", "unsupported_attachment", "bad_attachment"),
+    }
+)
+"""Of a file that is read: these say that there is nothing there to be read, the other codes that it is not known what
+is."""
 
 Progress = Callable[[int, int], None]
 
@@ -96,11 +103,13 @@ def ingest(
     settings = ingest_settings(reader or {})
     began = clock()
     stored = store.documents(collection)
-    plan = _plan(read_folder(folder, collection, settings.readers), stored, settings.embed)
+    key = store.document_key
+    plan = _plan(read_folder(folder, collection, settings.readers, key=key), stored, settings.embed)
     for document_id in plan.forget:
         store.forget(collection, document_id)
     done = passages = added = 0
-    again = (item for item in read_folder(folder, collection, settings.readers) if isinstance(item, Document))
+    read_again = read_folder(folder, collection, settings.readers, key=key)
+    again = (item for item in read_again if isinstance(item, Document))
     wanted = (document for document in again if document.document_id in plan.embed)
     for document, drafts, vectors in embedded(wanted, encoder, settings.embed):
         store.put(document, drafts, vectors, ingested_sha256=_fingerprint(document, settings.embed))
@@ -181,4 +190,6 @@ def _encoded(
 
 def _fingerprint(document: Document, fields: Sequence[Field]) -> str:
     recipe = f"{_RECIPE}\n{' '.join(sorted(fields))}\n{document.source}\n{document.content_sha256}"
+    if document.patients:
+        recipe += "\n" + json.dumps([document.patients, document.encounter, document.identifiers])
     return hashlib.sha256(recipe.encode()).hexdigest()

@@ -1,15 +1,23 @@
 """What readers share: the file they are given, its text, and the document they make of it."""
 
-from collections.abc import Iterator
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
+from fedrag.core.errors import FedragError
 from retriever_node.documents import Document, Section, Unreadable, content_sha256
 
 MAXIMUM_BYTES: Final = 10_000_000
 """Of one document."""
+
+MAXIMUM_FILE_BYTES: Final = 50_000_000
+"""Of a file that is more than its text: PDF, DOCX, FHIR, C-CDA. After unpacking, where it is packed."""
+
+T = TypeVar("T")
 
 # What a citation can carry (fedrag.core.exchange.Citation).
 _MAXIMUM_NAME: Final = 500
@@ -18,26 +26,55 @@ _MAXIMUM_VERSION: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """`name` is the path relative to the collection's folder, with forward slashes."""
+    """`name` is the path relative to the collection's folder, with forward slashes. `key` is the node's own secret for
+    `opaque_id`."""
 
     name: str
     path: Path
+    key: bytes = b""
+
+    def opaque_id(self, *parts: str) -> str:
+        """A document id that says nothing about its parts, the same at each reading.
+
+        HMAC-SHA-256, 128 bits of it. A plain digest would not do: record numbers are few enough to be tried one after
+        the other.
+        """
+        message = "".join(f"{len(part)}:{part}" for part in parts)
+        return hmac.new(self.key, message.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:32]
 
     def unreadable(self, code: str, reason: str) -> Unreadable:
         return Unreadable(self.name, code, reason)
 
-    def text(self) -> str | Unreadable:
-        """The whole file, decoded, line ends as they are."""
+    def content(self, maximum_bytes: int) -> bytes | Unreadable:
+        """The whole file, as it is."""
         try:
             with self.path.open("rb") as file:
-                raw = file.read(MAXIMUM_BYTES + 1)
+                raw = file.read(maximum_bytes + 1)
         except OSError:
             return self.unreadable("not_readable", "the file cannot be opened")
-        return decoded(raw, self)
+        return self.unreadable("too_large", f"longer than {maximum_bytes} bytes") if len(raw) > maximum_bytes else raw
+
+    def text(self) -> str | Unreadable:
+        """The whole file, decoded, line ends as they are."""
+        raw = self.content(MAXIMUM_BYTES)
+        return raw if isinstance(raw, Unreadable) else decoded(raw, self)
 
 
 class Reader(Protocol):
     def read(self, source: SourceFile, collection: str) -> Iterator[Document | Unreadable]: ...
+
+
+def attempted(parse: Callable[[], T]) -> T | None:
+    """What a library makes of bytes from anywhere, None when it fails: on damaged bytes it may raise anything.
+
+    What FedragError a reader raises itself passes.
+    """
+    try:
+        return parse()
+    except FedragError:
+        raise
+    except Exception:  # noqa: BLE001 - the border with a parser
+        return None
 
 
 def decoded(raw: bytes, source: SourceFile, where: str = "") -> str | Unreadable:
@@ -79,6 +116,9 @@ def document(
     version: str,
     effective_date: date | None,
     sections: tuple[Section, ...],
+    patients: tuple[str, ...] = (),
+    encounter: str = "",
+    identifiers: tuple[str, ...] = (),
 ) -> Document:
     """Sections without text are dropped; the caller has made sure that one is left."""
     name, title, version = one_line(name), one_line(title), version.strip()[:_MAXIMUM_VERSION]
@@ -93,6 +133,9 @@ def document(
         sections=kept,
         content_sha256=content_sha256(name, title, version, effective_date, kept),
         source=source.name,
+        patients=patients,
+        encounter=encounter,
+        identifiers=identifiers,
     )
 
 

@@ -4,6 +4,8 @@ Indexes are built from it and can always be thrown away. One document is one tra
 returns, so a node that is killed has every document either wholly or not at all.
 """
 
+import json
+import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -23,12 +25,12 @@ from fedrag.core.wire import FloatMatrix
 from retriever_node.calibration import Calibration
 from retriever_node.documents import Document, Passage, PassageDraft
 
-FORMAT: Final = 1
 _APPLICATION_ID: Final = 0x66726167
+_KEY_BYTES: Final = 32
 _BUSY_MS: Final = 30_000
 _AT_ONCE: Final = 500
 
-_SCHEMA: Final = """
+_FIRST_FORMAT: Final = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE collections (
     collection TEXT PRIMARY KEY,
@@ -71,9 +73,38 @@ CREATE TABLE vectors (
 ) STRICT;
 """
 
+_WITH_PROVENANCE: Final = """
+ALTER TABLE documents ADD COLUMN encounter TEXT NOT NULL DEFAULT '';
+CREATE TABLE patients (
+    patient INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    identifiers TEXT NOT NULL
+) STRICT;
+CREATE TABLE patients_of_documents (
+    document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
+    patient INTEGER NOT NULL REFERENCES patients,
+    PRIMARY KEY (document, patient)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX documents_of_patient ON patients_of_documents (patient);
+CREATE TRIGGER patient_without_documents AFTER DELETE ON patients_of_documents
+WHEN NOT EXISTS (SELECT 1 FROM patients_of_documents WHERE patient = OLD.patient)
+BEGIN DELETE FROM patients WHERE patient = OLD.patient; END;
+"""
+
+_STEPS: Final = (_FIRST_FORMAT, _WITH_PROVENANCE)
+"""What each format adds to the one before it: a new store takes all steps, an older one those it has not taken."""
+
+FORMAT: Final = len(_STEPS)
+
 _PASSAGES: Final = """
 SELECT passage_id, collection, document_id, name, title, section, version, effective_date, start, "end", text
 FROM passages JOIN documents USING (document)
+"""
+
+_PROVENANCE: Final = """
+SELECT passage_id, encounter, json_group_array(key) FILTER (WHERE key IS NOT NULL)
+FROM passages JOIN documents USING (document)
+LEFT JOIN patients_of_documents USING (document) LEFT JOIN patients USING (patient)
 """
 
 
@@ -94,6 +125,14 @@ class StoredDocument:
 
     ingested_sha256: str
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Whose records a passage is made from. It has no wire form and is in no citation."""
+
+    patients: tuple[str, ...]
+    encounter: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,33 +187,42 @@ class PassageStore:
         """Looks before it touches: a file that is not ours stays as it is."""
         with self._translated():
             self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-            empty = self._recognise(path)
+            written = self._recognise(path)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
             self._connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
-        if empty:
-            with self._writing() as database:
-                if self._recognise(path):  # no other process was faster
-                    for statement in _SCHEMA.split(";\n"):
-                        database.execute(statement)
-                    database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                    database.execute(f"PRAGMA user_version = {FORMAT}")
-                    database.execute("INSERT INTO settings VALUES ('encoder', ?)", (self.encoder.model_dump_json(),))
+        if written < FORMAT:
+            self._bring_up_to_date(path)
         self._require_encoder(path)
 
-    def _recognise(self, path: Path) -> bool:
-        """True for an empty file, False for a store of this format."""
+    def _bring_up_to_date(self, path: Path) -> None:
+        with self._writing() as database:
+            written = self._recognise(path)  # another process may have been faster
+            for step in _STEPS[written:]:
+                for statement in step.split(";\n"):
+                    database.execute(statement)
+            if not written:
+                database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                database.execute("INSERT INTO settings VALUES ('encoder', ?)", (self.encoder.model_dump_json(),))
+            if written < FORMAT:
+                database.execute(f"PRAGMA user_version = {FORMAT}")
+                database.execute(
+                    "INSERT OR IGNORE INTO settings VALUES ('document_key', ?)", (secrets.token_hex(_KEY_BYTES),)
+                )
+
+    def _recognise(self, path: Path) -> int:
+        """The format it was written in; 0 for an empty file."""
         (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         (application,) = self._connection.execute("PRAGMA application_id").fetchone()
         (written,) = self._connection.execute("PRAGMA user_version").fetchone()
         if not tables and not application:
-            return True
+            return 0
         if application != _APPLICATION_ID:
             raise IntegrityError(f"{path} is not a passage store", code="not_a_store")
         if written > FORMAT:
             raise ConfigError(f"{path} has format {written}; this version reads up to {FORMAT}", code="newer_format")
-        return False
+        return int(written)
 
     def _require_encoder(self, path: Path) -> None:
         rows = self._read("SELECT value FROM settings WHERE name = 'encoder'")
@@ -218,7 +266,7 @@ class PassageStore:
             )
             key = database.execute(
                 "INSERT INTO documents (collection, document_id, name, title, version, effective_date, source,"
-                " ingested_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                " ingested_sha256, encounter) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     document.collection,
                     document.document_id,
@@ -228,14 +276,48 @@ class PassageStore:
                     effective,
                     document.source,
                     ingested_sha256 or document.content_sha256,
+                    document.encounter,
                 ),
             ).lastrowid
+            self._put_patients(database, key, document)
             for passage, vector in zip(passages, rows, strict=True):
                 passage_id = database.execute(
                     'INSERT INTO passages (document, section, start, "end", text) VALUES (?, ?, ?, ?, ?)',
                     (key, passage.section, passage.start, passage.end, passage.text),
                 ).lastrowid
                 database.execute("INSERT INTO vectors VALUES (?, ?)", (passage_id, vector.tobytes()))
+
+    def _put_patients(self, database: sqlite3.Connection, document: int | None, about: Document) -> None:
+        for patient in about.patients:
+            rows = database.execute("SELECT identifiers FROM patients WHERE key = ?", (patient,)).fetchall()
+            known = tuple(dict.fromkeys((*(json.loads(rows[0][0]) if rows else ()), *about.identifiers)))
+            (number,) = database.execute(
+                "INSERT INTO patients (key, identifiers) VALUES (?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET identifiers = excluded.identifiers RETURNING patient",
+                (patient, json.dumps(known)),
+            ).fetchone()
+            database.execute("INSERT OR IGNORE INTO patients_of_documents VALUES (?, ?)", (document, number))
+
+    def provenance(self, ids: Sequence[int]) -> dict[int, Provenance]:
+        """Passage id → whose records it is made from; no patients for documents that are about none."""
+        found: dict[int, Provenance] = {}
+        for first in range(0, len(ids), _AT_ONCE):
+            some = [int(passage_id) for passage_id in ids[first : first + _AT_ONCE]]
+            chosen = f" WHERE passage_id IN ({','.join('?' * len(some))}) GROUP BY passage_id"
+            rows = self._read(_PROVENANCE + chosen, *some)
+            found.update((row[0], Provenance(tuple(sorted(json.loads(row[2]))), row[1])) for row in rows)
+        return found
+
+    def identifiers(self, patient: str) -> tuple[str, ...]:
+        """The strings known to name a patient; gone with their last document."""
+        rows = self._read("SELECT identifiers FROM patients WHERE key = ?", patient)
+        return tuple(json.loads(rows[0][0])) if rows else ()
+
+    @property
+    def document_key(self) -> bytes:
+        """The secret from which ids of patients' documents are made; it is as old as the store and never leaves it."""
+        rows = self._read("SELECT value FROM settings WHERE name = 'document_key'")
+        return bytes.fromhex(rows[0][0]) if rows else b""
 
     def forget(self, collection: str, document_id: str) -> bool:
         """Deletes a document with its passages and vectors and overwrites their pages; False when there is none.

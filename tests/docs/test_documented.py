@@ -19,6 +19,7 @@ from fedrag.encoders import ENCODERS
 from reasoner.backends import BACKENDS
 from retriever_node.config import NodeConfig
 from retriever_node.indexes import INDEXES
+from retriever_node.readers import READERS
 from retriever_node.release import RELEASE_POLICIES
 from router.policies import ROUTING_POLICIES
 
@@ -26,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = {
     "encoders.md": ENCODERS,
     "indexes.md": INDEXES,
+    "ingest.md": READERS,
     "release-policies.md": RELEASE_POLICIES,
     "routing-policies.md": ROUTING_POLICIES,
     "merge-methods.md": MERGE_METHODS,

@@ -110,7 +110,7 @@ def test_a_change_is_calibrated_anew(folder, store, encoder):
         ({"embed": ["body"]}, "bad_setting"),
         ({"jsonl": {"titel": "t"}}, "bad_setting"),
         ({"jsonl": "x"}, "bad_setting"),
-        ({"docx": {}}, "unknown_plugin"),
+        ({"parchment": {}}, "unknown_plugin"),
     ],
 )
 def test_bad_settings_are_errors_before_anything_is_touched(folder, store, encoder, reader, code):
