@@ -13,7 +13,10 @@ import numpy.typing as npt
 from fedrag.core.protocols import Encoder
 from fedrag.core.wire import FloatMatrix
 from retriever_node.documents import Passage
+from retriever_node.hybrid import fused
+from retriever_node.lexical import TermIndex, words
 from retriever_node.passages import ALL_FIELDS, Field, embedding_text, sentence_borders
+from retriever_node.terms import terms_of
 
 Doubles = npt.NDArray[np.float64]
 
@@ -109,6 +112,7 @@ def fit(
     encoder: Encoder,
     fields: Sequence[Field] = ALL_FIELDS,
     *,
+    terms: TermIndex | None = None,
     samples: int = 100,
     candidates: int = 10,
 ) -> Calibration:
@@ -120,12 +124,15 @@ def fit(
         vectors: what is indexed, (n, dimension).
         lookup: passage ids to passages.
         fields: what was embedded.
+        terms: of the same passages, where similarity is that of words and vectors; None: of vectors alone.
         samples: at most this many passages are asked about, chosen by a hash of their id.
         candidates: length of the candidate list a search returns.
 
     See `labelled_pairs` for how, and for what is assumed.
     """
-    pairs = labelled_pairs(ids, documents, vectors, lookup, encoder, fields, samples=samples, candidates=candidates)
+    pairs = labelled_pairs(
+        ids, documents, vectors, lookup, encoder, fields, terms=terms, samples=samples, candidates=candidates
+    )
     return fit_logistic(pairs.similarities, pairs.relevant) if pairs.questions >= _MINIMUM_QUESTIONS else DEFAULT
 
 
@@ -137,6 +144,7 @@ def labelled_pairs(
     encoder: Encoder,
     fields: Sequence[Field] = ALL_FIELDS,
     *,
+    terms: TermIndex | None = None,
     samples: int = 100,
     candidates: int = 10,
 ) -> LabelledPairs:
@@ -153,21 +161,26 @@ def labelled_pairs(
     """
     rows = np.array(sorted(range(len(ids)), key=lambda row: _hash(int(ids[row])))[:samples], dtype=np.int64)
     by_id = {passage.passage_id: passage for passage in lookup([int(ids[row]) for row in rows])}
-    asked: list[tuple[int, str, str]] = []
+    asked: list[tuple[int, PseudoQuestion]] = []
     for row in rows:
         passage = by_id.get(int(ids[row]))
-        if passage and (pseudo := _pseudo_question(passage, encoder, fields)):
-            asked.append((int(row), *pseudo))
+        if passage and (pseudo := pseudo_question(passage, encoder, fields)):
+            asked.append((int(row), pseudo))
     if not asked:
         return LabelledPairs(np.empty(0), np.empty(0, dtype=np.bool_), 0)
-    queries = encoder.encode_queries([question for _, question, _ in asked])
-    honest = encoder.encode_passages([rest for _, _, rest in asked])
+    queries = encoder.encode_queries([pseudo.text for _, pseudo in asked])
+    honest = encoder.encode_passages([pseudo.embedded for _, pseudo in asked])
+    scored = terms.scored_with(terms.statistics()) if terms else None
     similarities: list[Doubles] = []
     relevant: list[npt.NDArray[np.bool_]] = []
-    for (row, _, _), query, own in zip(asked, queries, honest, strict=True):
+    for (row, pseudo), query, own in zip(asked, queries, honest, strict=True):
         copies = documents[vectors @ vectors[row] >= _SAME_PASSAGE]
         rival = ~np.isin(documents, np.append(copies, documents[row]))
         scores = np.append((vectors[rival] @ query).astype(np.float64), float(own @ query))
+        if scored:
+            question = terms_of(pseudo.text)
+            alone = words(question, terms_of(pseudo.title), terms_of(pseudo.rest), scored.statistics)
+            scores = fused(scores, np.append(scored.score(question)[rival], alone))
         top = np.argsort(-scores, kind="stable")[:candidates]
         similarities.append(scores[top])
         relevant.append(top == len(scores) - 1)
@@ -178,19 +191,29 @@ def _hash(passage_id: int) -> bytes:
     return hashlib.blake2b(passage_id.to_bytes(8, "little"), digest_size=8).digest()
 
 
-def _pseudo_question(passage: Passage, encoder: Encoder, fields: Sequence[Field]) -> tuple[str, str] | None:
-    """A question, and the passage as it would be embedded without it. None where the passage is all question."""
+@dataclass(frozen=True, slots=True)
+class PseudoQuestion:
+    """A question taken out of a passage, and what is left of it: as it would be embedded, and its title and text."""
+
+    text: str
+    embedded: str
+    title: str
+    rest: str
+
+
+def pseudo_question(passage: Passage, encoder: Encoder, fields: Sequence[Field]) -> PseudoQuestion | None:
+    """None where the passage is all question."""
     borders = sentence_borders(passage.text)
     sentences = [(start, end) for start, end in pairwise(borders) if len(passage.text[start:end].split()) >= 4]
     if not sentences:
         return None
     start, end = sentences[_hash(passage.passage_id)[0] % len(sentences)]
     question = passage.text[start:end].strip()
-    if "text" not in fields:
-        return question, embedding_text(passage, encoder, fields)
     rest = f"{passage.text[:start]}{passage.text[end:]}".strip()
+    title = ". ".join(part for part in (passage.title, passage.section) if part)
+    if "text" not in fields:
+        return PseudoQuestion(question, embedding_text(passage, encoder, fields), title, rest)
     if rest:
         line = embedding_text(passage, encoder, [field for field in fields if field != "text"])
-        return question, f"{line}\n{rest}" if line else rest
-    title = ". ".join(part for part in (passage.title, passage.section) if part)
-    return (title, passage.text) if title else None
+        return PseudoQuestion(question, f"{line}\n{rest}" if line else rest, title, rest)
+    return PseudoQuestion(title, passage.text, "", passage.text) if title else None

@@ -28,6 +28,11 @@ def comparable_with(encoder: str, epoch: str = OWN) -> str:
     return f"{encoder}+{RECIPE}/{epoch}"
 
 
+def fused(cosines: npt.NDArray[np.float64], words: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Similarities of words and vectors, in [-1 / (1 + WORDS), 1]."""
+    return (cosines + WORDS * words.astype(np.float64)) / (1 + WORDS)
+
+
 def best(index: VectorIndex, vectors: FloatMatrix, words: FloatVector, query: FloatVector, k: int) -> Neighbours:
     """The k rows of highest similarity; `words` (rows,) in [0, 1].
 
@@ -55,7 +60,7 @@ def _fused(
 ) -> Neighbours:
     cosines = rescored(vectors, query[None, :], candidates[None, :], len(candidates))
     order, near = cosines.positions[0], cosines.similarities[0].astype(np.float64)
-    similarity = ((near + WORDS * words[order].astype(np.float64)) / (1 + WORDS)).astype(np.float32)
+    similarity = fused(near, words[order]).astype(np.float32)
     top = np.lexsort((order, -similarity))[:k]
     positions = np.full((1, k), -1, dtype=np.int64)
     similarities = np.full((1, k), -np.inf, dtype=np.float32)

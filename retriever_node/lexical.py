@@ -101,28 +101,41 @@ class TermIndex:
             frequencies={term: int(frequencies[number]) for term, number in self._vocabulary.items()},
         )
 
-    def score(self, question: Terms, statistics: TermStatistics) -> FloatVector:
+    def scored_with(self, statistics: TermStatistics) -> "ScoredTerms":
+        """What does not depend on the question, computed once for these statistics."""
+        frequency = TITLE_WEIGHT * self._titles.astype(np.float64) + self._texts
+        lengths = self._lengths[self._rows] / statistics.mean_length()
+        shares = (frequency / (frequency + K1 * (1 - B + B * lengths))).astype(np.float32)
+        return ScoredTerms(statistics, self._vocabulary, self._starts, self._rows, shares, len(self))
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredTerms:
+    """A `TermIndex` under fixed statistics: `shares` is the quotient of each term's frequency in each of its rows."""
+
+    statistics: TermStatistics
+    vocabulary: Mapping[str, int]
+    starts: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int32]
+    shares: FloatVector
+    passages: int
+
+    def score(self, question: Terms) -> FloatVector:
         """`words` of every passage, float32 (passages,); all 0 for a question without terms."""
-        scores = np.zeros(len(self), dtype=np.float64)
-        asked = Counter(question)
-        weights = {term: count * statistics.information(term) for term, count in asked.items()}
-        norms = K1 * (1 - B + B * self._lengths / statistics.mean_length())
+        scores = np.zeros(self.passages, dtype=np.float64)
+        weights = {term: count * self.statistics.information(term) for term, count in Counter(question).items()}
         for term, weight in weights.items():
-            number = self._vocabulary.get(term)
-            if number is None:
-                continue
-            held = slice(self._starts[number], self._starts[number + 1])
-            rows = self._rows[held]
-            frequency = TITLE_WEIGHT * self._titles[held].astype(np.float64) + self._texts[held]
-            scores[rows] += weight * frequency / (frequency + norms[rows])
+            number = self.vocabulary.get(term)
+            if number is not None:
+                held = slice(self.starts[number], self.starts[number + 1])
+                scores[self.rows[held]] += weight * self.shares[held]
         result: FloatVector = (scores / (sum(weights.values()) or 1.0)).astype(np.float32)
         return result
 
 
 def words(question: Terms, title: Terms, text: Terms, statistics: TermStatistics) -> float:
     """Of one passage that no index holds."""
-    index = TermIndex.build([title], [text])
-    return float(index.score(question, statistics)[0])
+    return float(TermIndex.build([title], [text]).scored_with(statistics).score(question)[0])
 
 
 def _numbered(

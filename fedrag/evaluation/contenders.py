@@ -26,7 +26,7 @@ from fedrag.evaluation.baselines.tfidf_neighbours import TfidfNeighbours
 from fedrag.evaluation.corpus import Corpus, Query, originals
 from fedrag.evaluation.metrics.recall import recall
 from fedrag.evaluation.simulation import SimulatedFederation, position_of, wire_bytes
-from retriever_node.lexical import Terms, TermStatistics
+from retriever_node.lexical import Terms
 from retriever_node.terms import terms_of
 
 FOLDS: Final = 5
@@ -98,7 +98,7 @@ class Contenders:
         self._federation = SimulatedFederation.of(
             self._owners, corpus.vectors, encoder, worded=worded, sketched=sketched
         )
-        self._shared = self._federation.shared_statistics()
+        self._shared = self._federation.with_statistics(self._federation.shared_statistics())
         self._central = SimulatedFederation.of(["everything"] * len(worded), corpus.vectors, encoder, worded=worded)
         self._central_bm25 = CentralBM25(lexical)
         self._node_bm25 = NodeBM25(self._owners, self._ids, lexical)
@@ -182,24 +182,21 @@ class Contenders:
         """Words and vectors: every hospital with its own statistics, with those of all, and everything in one place."""
         asked = terms_of(text)
 
-        def everywhere(statistics: TermStatistics | None) -> Retrieved:
-            made = [
-                one for node in self._nodes for one in self._federation.offers(node, vector, DEPTH, asked, statistics)
-            ]
-            return Retrieved([self._ids[at] for at in self._federation.merge(made, DEPTH)], self._nodes)
+        def everywhere(federation: SimulatedFederation) -> Retrieved:
+            made = [one for node in self._nodes for one in federation.offers(node, vector, DEPTH, asked)]
+            return Retrieved([self._ids[at] for at in federation.merge(made, DEPTH)], self._nodes)
 
         central = self._central.offers("everything", vector, DEPTH, asked)
         return {
             "central words and vectors": Retrieved([self._ids[position_of(one.offer)] for one in central], self._nodes),
-            "fedrag: words and vectors, own statistics": everywhere(None),
+            "fedrag: words and vectors, own statistics": everywhere(self._federation),
             "fedrag: words and vectors, shared statistics": everywhere(self._shared),
             "fedrag: BM25 with shared statistics": Retrieved(self._by_words(asked), self._nodes),
         }
 
     def _by_words(self, asked: Terms) -> list[str]:
-        held = [one for one in self._federation.nodes.values() if one.terms]
-        rows = np.concatenate([one.rows for one in held])
-        scores = np.concatenate([one.terms.score(asked, self._shared) for one in held if one.terms])
+        held = [(one.rows, one.scored.score(asked)) for one in self._shared.nodes.values() if one.scored]
+        rows, scores = (np.concatenate(parts) for parts in zip(*held, strict=True))
         best = np.lexsort((rows, -scores))[:DEPTH]
         return [self._ids[rows[at]] for at in best if scores[at] > 0]
 

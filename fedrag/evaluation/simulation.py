@@ -6,7 +6,7 @@ offer is the wire value that a hospital would send, so that its bytes can be cou
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -21,7 +21,7 @@ from fedrag.core.wire import FloatMatrix, FloatVector, NodeId, ReleaseClass
 from retriever_node import hybrid
 from retriever_node.calibration import DEFAULT
 from retriever_node.indexes import INDEXES
-from retriever_node.lexical import TermIndex, Terms, TermStatistics
+from retriever_node.lexical import ScoredTerms, TermIndex, Terms, TermStatistics
 from retriever_node.prototypes import prototypes
 from router.policies import ROUTING_POLICIES
 
@@ -31,8 +31,8 @@ _DESCRIBED_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class SimulatedNode:
-    """`rows[i]` is the corpus position of the index's row i; `terms` where words are looked for too, with statistics of
-    its own."""
+    """`rows[i]` is the corpus position of the index's row i; `terms` where words are looked for too, `scored` with
+    statistics of its own."""
 
     id: NodeId
     rows: tuple[int, ...]
@@ -40,7 +40,7 @@ class SimulatedNode:
     index: VectorIndex
     description: CollectionDescription
     terms: TermIndex | None
-    statistics: TermStatistics | None
+    scored: ScoredTerms | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ class SimulatedFederation:
             built.build(own)
             described = _description(node, own, encoder)
             terms = TermIndex.build([worded[at][0] for at in rows], [worded[at][1] for at in rows]) if worded else None
-            statistics = terms.statistics() if terms else None
-            nodes[node] = SimulatedNode(node, rows, own, built, described, terms, statistics)
+            scored = terms.scored_with(terms.statistics()) if terms else None
+            nodes[node] = SimulatedNode(node, rows, own, built, described, terms, scored)
         merging = MERGE_METHODS.build("comparable", {"near_duplicates": sketched is not None})
         policies = {name: ROUTING_POLICIES.build(name) for name in ROUTING_POLICIES.names}
         return cls(nodes, encoder, merging, policies, Sketches(sketched, {}) if sketched is not None else None)
@@ -86,21 +86,25 @@ class SimulatedFederation:
 
     def shared_statistics(self) -> TermStatistics:
         """Of all hospitals together."""
-        own = [held.statistics for held in self.nodes.values() if held.statistics]
+        own = [held.scored.statistics for held in self.nodes.values() if held.scored]
         frequencies: Counter[str] = Counter()
         for one in own:
             frequencies.update(one.frequencies)
         return TermStatistics(sum(one.passages for one in own), sum(one.length for one in own), frequencies)
 
-    def offers(
-        self, node: NodeId, query: FloatVector, k: int, question: Terms = (), statistics: TermStatistics | None = None
-    ) -> tuple[NodeOffer, ...]:
-        """What a hospital offers, best first: by vectors, or by words too where it is told the question's terms,
-        with statistics of its own unless others are given."""
+    def with_statistics(self, statistics: TermStatistics) -> "SimulatedFederation":
+        """The same, with these statistics at every hospital."""
+        nodes = {
+            name: replace(held, scored=held.terms.scored_with(statistics) if held.terms else None)
+            for name, held in self.nodes.items()
+        }
+        return replace(self, nodes=nodes)
+
+    def offers(self, node: NodeId, query: FloatVector, k: int, question: Terms = ()) -> tuple[NodeOffer, ...]:
+        """What a hospital offers, best first: by vectors, or by words too where it is told the question's terms."""
         held = self.nodes[node]
-        used = statistics or held.statistics
-        if question and held.terms and used:
-            found = hybrid.best(held.index, held.vectors, held.terms.score(question, used), query, k)
+        if question and held.scored:
+            found = hybrid.best(held.index, held.vectors, held.scored.score(question), query, k)
             means = hybrid.comparable_with(self.encoder.comparable_with)
         else:
             found, means = held.index.search(query[None, :], k), self.encoder.comparable_with

@@ -34,11 +34,11 @@ def test_by_hand() -> None:
     mean = (2 * TITLE_WEIGHT + 5) / 2
     first = TITLE_WEIGHT / (TITLE_WEIGHT + K1 * (1 - B + B * (TITLE_WEIGHT + 2) / mean))
     second = 1 / (1 + K1 * (1 - B + B * (TITLE_WEIGHT + 3) / mean))
-    assert index.score(["gout"], statistics) == pytest.approx([first, second])
+    assert index.scored_with(statistics).score(["gout"]) == pytest.approx([first, second])
     gout, unknown = math.log(1 + 0.5 / 2.5), math.log(1 + 2.5 / 0.5)
     share = gout / (gout + unknown)
-    assert index.score(["gout", "fever"], statistics) == pytest.approx([first * share, second * share])
-    assert index.score([], statistics).tolist() == [0.0, 0.0]
+    assert index.scored_with(statistics).score(["gout", "fever"]) == pytest.approx([first * share, second * share])
+    assert index.scored_with(statistics).score([]).tolist() == [0.0, 0.0]
 
 
 @settings(max_examples=150, deadline=None)
@@ -49,7 +49,7 @@ def test_against_a_library(passages, question) -> None:
     written = [title * TITLE_WEIGHT + text for title, text in passages]
     index = TermIndex.build(titles, texts)
     statistics = index.statistics()
-    found = index.score(question, statistics)
+    found = index.scored_with(statistics).score(question)
     asked = [term for term in question if any(term in one for one in written)]
     if not asked:
         assert not found.any()
@@ -78,8 +78,8 @@ def test_shared_statistics_make_hospitals_one_library(parts, question) -> None:
     )
     everything = [passage for part in parts for passage in part]
     central = TermIndex.build([title for title, _ in everything], [text for _, text in everything])
-    scored = np.concatenate([index.score(question, shared) for index in indexes])
-    assert scored.tolist() == central.score(question, central.statistics()).tolist()
+    scored = np.concatenate([index.scored_with(shared).score(question) for index in indexes])
+    assert scored.tolist() == central.scored_with(central.statistics()).score(question).tolist()
     title, text = everything[0]
     assert words(question, title, text, shared) == pytest.approx(scored[0])
 
