@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from reporting import Table, circumstances
+from reporting import Figure, Table, circumstances, goals
 from small_federation import ASKED, small_federation
 
 from fedrag.client import Client
@@ -71,6 +71,13 @@ def main() -> None:
     for how in ("killed", "stalled"):
         with TemporaryDirectory() as folder, small_federation(Path(folder), 8, 3_000) as federation:
             rows.append(run(federation, how, chosen.seconds, chosen.per_second))
+    shares = [(str(row[0]), float(row[4])) for row in rows]
+    what = "questions that touch a hospital after its first minute of being"
+    print(
+        goals(
+            [Figure("dead", f"{what} {how}", f"{share:.1%}", "≤ 1 %", share <= 0.01) for how, share in shares]
+        ).as_markdown()
+    )
     columns = (
         "hospital",
         "questions",

@@ -7,6 +7,7 @@ without a pinned coordinator answers unsigned requests; that is the baseline.
 
 import argparse
 import asyncio
+import os
 import statistics
 import threading
 import time
@@ -15,9 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TextIO
 
+import structlog
 import uvicorn
-from reporting import Table, circumstances
+from reporting import Figure, Table, circumstances, goals
 
 from fedrag.core.config import PluginConfig
 from fedrag.core.deadline import Deadline
@@ -162,18 +165,31 @@ async def measure(served: list[Served], repetitions: int, requests: int) -> Tabl
     return Table(f"Cost per request, {repetitions} repetitions of {requests}", columns, tuple(rows))
 
 
+@contextmanager
+def logging_to(file: TextIO) -> Iterator[None]:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file))
+    yield
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=300, help="per variant and repetition")
     parser.add_argument("--repetitions", type=int, default=5)
     chosen = parser.parse_args()
     with (
+        Path(os.devnull).open("w") as nowhere,  # the nodes' log costs what it costs, and is not mixed into the tables
+        logging_to(nowhere),
         TemporaryDirectory() as folder,
         serving("plain, unsigned", Path(folder) / "a", pinned=False, tls=False) as plain,
         serving("signed", Path(folder) / "b", pinned=True, tls=False) as signed,
         serving("signed, TLS 1.3 mutual", Path(folder) / "c", pinned=True, tls=True) as secured,
     ):
         table = asyncio.run(measure([plain, signed, secured], chosen.repetitions, chosen.requests))
+    figures = [
+        Figure("wire", f"request {row[0]} / plain, p50", f"{row[2]:.3f} ({row[3]})", "printed", None)
+        for row in table.rows[1:]
+    ]
+    print(goals(figures).as_markdown())
     print(table.as_markdown())
     print(circumstances())
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from reporting import Table, circumstances
+from reporting import Figure, Table, circumstances, goals
 from small_federation import ASKED, small_federation
 
 from fedrag.client import Client
@@ -69,6 +69,17 @@ def main() -> None:
         )
         for name, took, available in phases
     )
+    (_, stalled, _), (_, down, available) = phases[1:]
+    slowest = max(*stalled, *down) / chosen.deadline_ms
+    ratio = float(np.percentile(stalled, 99)) / healthy_ms
+    figures = [
+        Figure("B8", "p99 with one of four stalled / healthy p99", f"{ratio:.2f}", "printed", None),
+        Figure("B8", "slowest question / deadline", f"{slowest:.2f}", "≤ 1.1", slowest <= 1.1),
+        Figure(
+            "B8", "answered with three of four down", f"{available / len(down):.1%}", "100 %", available == len(down)
+        ),
+    ]
+    print(goals(figures).as_markdown())
     columns = ("phase", "p50 ms", "p99 ms", "p99 / healthy p99", "slowest ms", "answered with evidence")
     print(Table(f"B8, deadline {chosen.deadline_ms} ms", columns, rows).as_markdown())
     print(circumstances())

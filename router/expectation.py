@@ -22,6 +22,10 @@ MAXIMUM_PASSAGES: Final = 10**9
 """Of one collection; a claim beyond it counts as this many."""
 MINIMUM_SPREAD: Final = 0.01
 """Below it a spread says more about how few members were measured than about the cluster."""
+MAXIMUM_SPREAD: Final = 0.1
+"""Beyond it a cluster is a mixture, and the tail of a Normal promises passages that it does not hold. With this cap
+4.9 of MedQuAD's nine hospitals are asked per question for .999 of the broadcast's recall, without one 7.2 for .968 (the
+461 development questions that were not looked at when it was chosen)."""
 NEGLIGIBLE: Final = 1e-6
 """Of the number wanted: what may be lost by leaving far prototypes out of the search for θ."""
 THRESHOLD_STEP: Final = 1e-4
@@ -46,8 +50,8 @@ class Prototypes:
 
 
 def stack(collections: Sequence[CollectionDescription], comparable_with: str, dimension: int) -> Prototypes:
-    """What a description may claim is clamped where it costs nothing: vectors to length 1, spreads to 1, and the masses
-    of a collection together to its stated number of passages."""
+    """What a description may claim is clamped: vectors to length 1, spreads to MAXIMUM_SPREAD, and the masses of a
+    collection together to its stated number of passages."""
     nodes = tuple(sorted({described.node for described in collections}))
     position = {node: at for at, node in enumerate(nodes)}
     unknown = np.zeros(len(nodes), dtype=np.bool_)
@@ -64,7 +68,7 @@ def stack(collections: Sequence[CollectionDescription], comparable_with: str, di
             continue
         rows.extend(_at_most_unit(vector) for vector in vectors)
         masses.extend(_clamped_masses(described.prototypes, passages))
-        spreads.extend(min(max(prototype.spread, MINIMUM_SPREAD), 1.0) for prototype in described.prototypes)
+        spreads.extend(min(max(prototype.spread, MINIMUM_SPREAD), MAXIMUM_SPREAD) for prototype in described.prototypes)
         owners.extend([position[described.node]] * len(vectors))
     return Prototypes(
         nodes=nodes,

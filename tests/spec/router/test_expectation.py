@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.expectation import (
+    MAXIMUM_SPREAD,
     MINIMUM_SPREAD,
     THRESHOLD_STEP,
     Prototypes,
@@ -85,13 +86,13 @@ def test_when_everything_is_wanted_everything_counts(describe, ours):
 
 
 def test_claims_are_clamped_to_what_is_possible(describe, ours):
-    """Length 1, spread 1, and together no more mass than passages: 300 + 100 claimed with 40 passages is 30 + 10."""
+    """Length 1, the largest spread, and together no more mass than passages: 300 + 100 claimed with 40 passages is 30 + 10."""
     boastful = describe("a", ([3, 4, 0], 300, 9.0), ([0.1, 0, 0], 100, 0.0), passages=40)
     stacked = stack((boastful,), ours, 3)
     assert stacked.vectors[0] == pytest.approx([0.6, 0.8, 0])
     assert stacked.vectors[1] == pytest.approx([0.1, 0, 0])
     assert stacked.masses == pytest.approx([30, 10])
-    assert stacked.spreads == pytest.approx([1, MINIMUM_SPREAD])
+    assert stacked.spreads == pytest.approx([MAXIMUM_SPREAD, MINIMUM_SPREAD])
 
 
 def test_absurd_claims_do_not_overflow(describe, ours):
