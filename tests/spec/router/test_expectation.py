@@ -86,7 +86,7 @@ def test_when_everything_is_wanted_everything_counts(describe, ours):
 
 
 def test_claims_are_clamped_to_what_is_possible(describe, ours):
-    """Length 1, the largest spread, together no more mass than passages: 300 + 100 claimed of 40 passages is 30 + 10."""
+    """Length 1, the largest spread, no more mass than passages: 300 + 100 claimed of 40 passages is 30 + 10."""
     boastful = describe("a", ([3, 4, 0], 300, 9.0), ([0.1, 0, 0], 100, 0.0), passages=40)
     stacked = stack((boastful,), ours, 3)
     assert stacked.vectors[0] == pytest.approx([0.6, 0.8, 0])
