@@ -20,9 +20,9 @@ from retriever_node.sources import MAXIMUM_BYTES, MAXIMUM_FILE_BYTES, Reader, So
 _MAXIMUM_PAGES: Final = 5_000
 _HYPHENATED: Final = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 
-_log = logging.getLogger("pypdf")
-_log.addHandler(logging.NullHandler())
-_log.propagate = False  # its warnings may quote the file
+_library_log = logging.getLogger("pypdf")
+_library_log.addHandler(logging.NullHandler())
+_library_log.propagate = False  # its warnings may quote the file
 
 
 class Settings(Config):
