@@ -84,6 +84,13 @@ BENCHMARKS: Final = (
         "ingest_rate.py",
         quick=("--documents", "20", "--repetitions", "1"),
     ),
+    Benchmark(
+        ("indexes",),
+        "every index against exact search, 100,000 clustered vectors",
+        "faiss_hnsw: recall@10 ≥ 0.98, ≥ 1,000 queries/s on one thread",
+        "vector_indexes.py",
+        quick=("--rows", "12000", "--questions", "50"),
+    ),
     Benchmark(("B6",), "federated learning of the router", "≤ 10 rounds, ≤ 1 MB per node, ≤ 60 s of compute"),
     Benchmark(
         ("B7",), "latency and bytes with each privacy mechanism / without", "offers ≤ 1.5; ledger and audit ≤ 1.2"

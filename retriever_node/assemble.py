@@ -13,6 +13,7 @@ from retriever_node.collection import Collection
 from retriever_node.config import CollectionConfig, NodeConfig
 from retriever_node.description import describe_collection
 from retriever_node.gate import Gate
+from retriever_node.generations import SavedGenerations, recipe, remove_others
 from retriever_node.handles import HandleSealer
 from retriever_node.home import NodeHome, open_config
 from retriever_node.indexes import INDEXES
@@ -36,6 +37,7 @@ def assemble(home: NodeHome) -> RetrieverNode:
     encoder = open_encoder(config)
     store = open_store(home, encoder)
     state = NodeState(home.state)
+    remove_others(home.indexes, {one.id for one in config.collections})
     return RetrieverNode(
         id=config.node,
         name=config.name,
@@ -51,14 +53,16 @@ def assemble(home: NodeHome) -> RetrieverNode:
         store=store,
         quota=config.quota,
         collections={
-            served.id: served for served in (_serve(config, one, store, encoder) for one in config.collections)
+            served.id: served for served in (_serve(home, config, one, store, encoder) for one in config.collections)
         },
         encoder=encoder,
         clock=time.time,
     )
 
 
-def _serve(config: NodeConfig, one: CollectionConfig, store: PassageStore, encoder: Encoder) -> ServedCollection:
+def _serve(
+    home: NodeHome, config: NodeConfig, one: CollectionConfig, store: PassageStore, encoder: Encoder
+) -> ServedCollection:
     chosen = one.policy or PluginConfig(name=DEFAULT_POLICY[one.release_class])
     policy = RELEASE_POLICIES.build(chosen.name, chosen.settings)
     if one.release_class not in policy.release_classes:
@@ -66,7 +70,13 @@ def _serve(config: NodeConfig, one: CollectionConfig, store: PassageStore, encod
             f"collection {one.id}: policy {chosen.name!r} is not for class {one.release_class}", code="policy_class"
         )
     decided = json.dumps([one.release_class, chosen.model_dump(mode="json")], sort_keys=True)
-    collection = Collection.open(store, one.id, lambda: INDEXES.build(config.index.name, config.index.settings))
+    collection = Collection.open(
+        store,
+        one.id,
+        lambda: INDEXES.build(config.index.name, config.index.settings),
+        SavedGenerations(home.indexes / one.id, recipe(config.index, encoder.identity.comparable_with)),
+        lambda: open_store(home, encoder),
+    )
     return ServedCollection(
         collection=collection,
         release_class=one.release_class,

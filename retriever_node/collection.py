@@ -2,19 +2,24 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from fedrag.core.collection import Prototype
 from fedrag.core.errors import InputError
-from fedrag.core.protocols import VectorIndex
+from fedrag.core.protocols import RemovesRows, VectorIndex
 from fedrag.core.wire import FloatMatrix, FloatVector
 from retriever_node.calibration import DEFAULT, Calibration
+from retriever_node.generations import Rows, SavedGenerations
 from retriever_node.prototypes import prototypes
-from retriever_node.store import PassageStore
+from retriever_node.store import PassageStore, StoredVectors
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +41,57 @@ class Snapshot:
     index: VectorIndex
     calibration: Calibration
 
+    def search(self, vector: FloatVector, k: int) -> tuple[Hit, ...]:
+        found = self.index.search(vector[None, :], k)
+        return tuple(
+            Hit(int(self.ids[position]), float(similarity), self.calibration.probability(float(similarity)))
+            for position, similarity in zip(found.positions[0], found.similarities[0], strict=True)
+            if position >= 0
+        )
+
 
 class Collection:
     """Searches see one snapshot from beginning to end; `refresh` builds the next one aside and then puts it in place.
+    A passage that was forgotten since is in no result, whatever the snapshot holds.
 
-    Usable from several threads.
+    Usable from several threads; no search waits for a build.
     """
 
-    def __init__(self, store: PassageStore, collection_id: str, index: Callable[[], VectorIndex]) -> None:
+    def __init__(
+        self,
+        store: PassageStore,
+        collection_id: str,
+        index: Callable[[], VectorIndex],
+        saved: SavedGenerations | None = None,
+        reader: Callable[[], PassageStore] | None = None,
+    ) -> None:
         self.id = collection_id
         self._store = store
         self._index = index
+        self._saved = saved
+        self._reader = reader
         self._building = threading.Lock()
-        self._snapshot = self._read()
+        self._describing = threading.Lock()
+        self._snapshot = self._read(None)
         self._prototypes: tuple[int, tuple[Prototype, ...]] | None = None
 
     @classmethod
-    def open(cls, store: PassageStore, collection_id: str, index: Callable[[], VectorIndex]) -> "Collection":
-        """`index` makes an empty index: `lambda: INDEXES.build("faiss_hnsw")`."""
-        return cls(store, collection_id, index)
+    def open(
+        cls,
+        store: PassageStore,
+        collection_id: str,
+        index: Callable[[], VectorIndex],
+        saved: SavedGenerations | None = None,
+        reader: Callable[[], PassageStore] | None = None,
+    ) -> "Collection":
+        """Searchable when it returns: at once where the store's generation is saved whole, else when it is built.
+
+        Args:
+            index: makes an empty index: `lambda: INDEXES.build("faiss_hnsw")`.
+            saved: where built generations are kept; None builds anew at each start.
+            reader: opens the store once more. What a build reads then holds up no search; closed again afterwards.
+        """
+        return cls(store, collection_id, index, saved, reader)
 
     @property
     def generation(self) -> int:
@@ -78,30 +115,38 @@ class Collection:
             raise InputError(f"the vector has shape {vector.shape}", code="wrong_dimension")
         if not abs(float(np.linalg.norm(vector)) - 1) < 1e-3:
             raise InputError("the vector does not have length 1", code="not_a_unit_vector")
-        snapshot = self._snapshot
-        found = snapshot.index.search(vector[None, :], k)
-        return tuple(
-            Hit(int(snapshot.ids[position]), float(similarity), snapshot.calibration.probability(float(similarity)))
-            for position, similarity in zip(found.positions[0], found.similarities[0], strict=True)
-            if position >= 0
-        )
+        snapshot, asked = self._snapshot, k
+        while True:
+            hits = snapshot.search(vector, asked)
+            if self._store.generation(self.id) == snapshot.generation:
+                return hits[:k]
+            there = {passage.passage_id for passage in self._store.passages([hit.passage_id for hit in hits])}
+            kept = tuple(hit for hit in hits if hit.passage_id in there)[:k]
+            if len(kept) == k or asked >= len(snapshot.ids):
+                return kept
+            asked = min(4 * asked, len(snapshot.ids))
 
     def refresh(self) -> bool:
-        """Moves on to the store's present generation and calibration; False when there was nothing new.
+        """Moves on to the generation and calibration that the store has now; False when there was nothing new. It ends
+        with that generation, however much is ingested meanwhile; who calls during a build waits for it, and builds
+        again only for what that build had not seen.
 
         Searches go on in the old snapshot meanwhile. Text of a forgotten passage is gone from the store at once.
         """
+        wanted = self._store.generation(self.id)
         with self._building:
+            before = self._snapshot
+            if before.generation < wanted:
+                self._snapshot = self._read(before)
+                return True
             fitted = self._store.calibration(self.id)
-            same_calibration = (fitted[1] if fitted else DEFAULT) == self._snapshot.calibration
-            if self._store.generation(self.id) == self._snapshot.generation and same_calibration:
-                return False
-            self._snapshot = self._read()
-            return True
+            calibration = fitted[1] if fitted else DEFAULT
+            self._snapshot = replace(before, calibration=calibration)
+            return calibration != before.calibration
 
     def prototypes(self) -> tuple[Prototype, ...]:
         """Of the snapshot that is searched; computed once per generation."""
-        with self._building:
+        with self._describing:
             snapshot = self._snapshot
             if self._prototypes is None or self._prototypes[0] != snapshot.generation:
                 self._prototypes = (snapshot.generation, prototypes(snapshot.vectors))
@@ -111,9 +156,48 @@ class Collection:
         """Version and time of its description with this content (`PassageStore.described`)."""
         return self._store.described(self.id, content_sha256, now)
 
-    def _read(self) -> Snapshot:
-        stored = self._store.stored_vectors(self.id)
-        fitted = self._store.calibration(self.id)
+    def _read(self, before: Snapshot | None) -> Snapshot:
+        """What is saved of the store's generation; what is built of it, and then saved, where nothing is."""
+        with self._reading() as store:
+            fitted = store.calibration(self.id)
+            calibration = fitted[1] if fitted else DEFAULT
+            generation, content = store.generation(self.id), store.fingerprint(self.id)
+            index = self._index()
+            if self._saved is not None and (rows := self._saved.open(generation, content, index)) is not None:
+                return Snapshot(generation, rows.ids, rows.vectors, index, calibration)
+            stored = store.stored_vectors(self.id)
+            known: str | None = content
+            if stored.generation != generation:
+                content = store.fingerprint(self.id)
+                known = content if store.generation(self.id) == stored.generation else None
+        built = self._built(before, stored)
+        rows, index = self._kept(Rows(stored.ids, stored.vectors), stored.generation, known, built)
+        return Snapshot(stored.generation, rows.ids, rows.vectors, index, calibration)
+
+    def _reading(self) -> AbstractContextManager[PassageStore]:
+        return nullcontext(self._store) if self._reader is None else closing(self._reader())
+
+    def _built(self, before: Snapshot | None, stored: StoredVectors) -> VectorIndex:
+        """Where passages have only gone, an index that can follow does; a passage never changes under its id."""
+        if before is not None and isinstance(before.index, RemovesRows):
+            stays = np.isin(before.ids, stored.ids)
+            if np.array_equal(before.ids[stays], stored.ids):
+                return before.index.without(np.flatnonzero(~stays), stored.vectors)
         index = self._index()
         index.build(stored.vectors)
-        return Snapshot(stored.generation, stored.ids, stored.vectors, index, fitted[1] if fitted else DEFAULT)
+        return index
+
+    def _kept(self, rows: Rows, generation: int, content: str | None, index: VectorIndex) -> tuple[Rows, VectorIndex]:
+        """Saved, where there is a place for it; else as it is, with nothing left on disk of what came before. Without a
+        known content it has no name to be saved under: the store has moved on, and so will the next refresh."""
+        if self._saved is None:
+            return rows, index
+        if content is None or not len(rows.ids):
+            self._saved.remove()
+            return rows, index
+        loaded = self._index()
+        kept = self._saved.save(generation, content, rows, index, loaded)
+        if kept is None:
+            _log.warning("index_not_saved", collection=self.id, generation=generation)
+            return rows, index
+        return kept, loaded

@@ -56,6 +56,11 @@ class NodeHome:
         return self.folder / "passages.sqlite"
 
     @property
+    def indexes(self) -> Path:
+        """Built indexes, one folder per collection; they can always be thrown away."""
+        return self.folder / "indexes"
+
+    @property
     def state(self) -> Path:
         return self.folder / "state.sqlite"
 

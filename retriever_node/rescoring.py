@@ -4,10 +4,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fedrag.core.protocols import Neighbours
-from fedrag.core.wire import FloatMatrix
+from fedrag.core.wire import FloatMatrix, FloatVector
+
+Positions = npt.NDArray[np.int64]
 
 
-def rescored(vectors: FloatMatrix, queries: FloatMatrix, candidates: npt.NDArray[np.int64], k: int) -> Neighbours:
+def rescored(vectors: FloatMatrix, queries: FloatMatrix, candidates: Positions, k: int) -> Neighbours:
     """The best k of each query's candidates (queries, c), by exact cosine similarity; -1 means no candidate.
 
     A similarity is the dot product summed in double precision and rounded to float32. It depends on the two vectors
@@ -22,3 +24,17 @@ def rescored(vectors: FloatMatrix, queries: FloatMatrix, candidates: npt.NDArray
         chosen[number, : len(best)] = positions[best]
         similarities[number, : len(best)] = scores[best]
     return Neighbours(chosen, similarities)
+
+
+def completed(vectors: FloatMatrix, queries: FloatMatrix, candidates: Positions, k: int) -> Positions:
+    """The candidates, where they are enough for k results. A search that looks at a part of the rows may come back with
+    fewer (many equal rows cut a graph apart, a list may be short): for such a query every row is compared."""
+    enough = min(k, len(vectors), candidates.shape[1])
+    for number in np.flatnonzero((candidates >= 0).sum(axis=1) < enough):
+        candidates[number] = _nearest(vectors, queries[number], candidates.shape[1])
+    return candidates
+
+
+def _nearest(vectors: FloatMatrix, query: FloatVector, count: int) -> Positions:
+    order = np.argsort(-(vectors @ query), kind="stable")[:count]
+    return np.pad(order, (0, count - len(order)), constant_values=-1)

@@ -4,6 +4,7 @@ Indexes are built from it and can always be thrown away. One document is one tra
 returns, so a node that is killed has every document either wholly or not at all.
 """
 
+import hashlib
 import json
 import secrets
 import sqlite3
@@ -368,6 +369,20 @@ class PassageStore:
             rows = self._read(_PASSAGES + f" WHERE passage_id IN ({','.join('?' * len(some))})", *some)
             found.update((row[0], _passage(row)) for row in rows)
         return tuple(found[int(passage_id)] for passage_id in ids if int(passage_id) in found)
+
+    def fingerprint(self, collection: str) -> str:
+        """Of a collection's passages, without reading one: two stores with a common past may have the same generation
+        and another content."""
+        rows = self._read(
+            "SELECT document_id, ingested_sha256, min(passage_id), max(passage_id), count(passage_id)"
+            " FROM documents LEFT JOIN passages USING (document) WHERE collection = ? GROUP BY document"
+            " ORDER BY document_id",
+            collection,
+        )
+        digest = hashlib.sha256()
+        for row in rows:
+            digest.update(json.dumps(row).encode())
+        return digest.hexdigest()
 
     def vectors(self, collection: str) -> tuple[npt.NDArray[np.int64], FloatMatrix]:
         """Passage ids (n,) and vectors (n, dimension)."""

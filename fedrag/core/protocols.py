@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +55,32 @@ class VectorIndex(Protocol):
         ...
 
     def search(self, queries: FloatMatrix, k: int) -> Neighbours: ...
+
+    def save(self, folder: Path) -> None:
+        """Write what was made of the rows into files of this empty folder: none where nothing was made of them. The
+        rows themselves are kept by the caller.
+
+        Raises OSError or Unavailable when the disk does not take them.
+        """
+        ...
+
+    def load(self, folder: Path, vectors: FloatMatrix) -> None:
+        """What `build(vectors)` makes, from the files that an index with the same settings saved for the same rows.
+        Native code reads them: they must be known to be undamaged. The rows may be memory-mapped.
+
+        Raises OSError or IntegrityError when they are not those of these rows; the index is then to be built.
+        """
+        ...
+
+
+@runtime_checkable
+class RemovesRows(Protocol):
+    """An index that can follow a deletion without being built again."""
+
+    def without(self, positions: npt.NDArray[np.int64], vectors: FloatMatrix) -> VectorIndex:
+        """Another index, over these rows: its own without those at `positions`, the others moved up. This one stays as
+        it is and may be searched meanwhile."""
+        ...
 
 
 class Redactor(Protocol):

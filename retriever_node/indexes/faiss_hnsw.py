@@ -1,29 +1,32 @@
 """Approximate search in a navigable small-world graph over 8-bit vectors, re-scored exactly."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import faiss
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from fedrag.core.config import Config
 from fedrag.core.protocols import Neighbours, VectorIndex
 from fedrag.core.wire import FloatMatrix
+from retriever_node.faiss_files import read_index, write_index
 from retriever_node.indexes.faiss_flat import FaissFlat
 from retriever_node.openmp import openmp_threads
-from retriever_node.rescoring import rescored
+from retriever_node.rescoring import completed, rescored
+
+_FILE: Final = "hnsw.faiss"
 
 
 class Settings(Config):
     """`links` is HNSW's M. The best max(`rescored_minimum`, `rescored_per_result` · k) rows are scored again."""
 
     links: Annotated[int, Field(ge=4, le=64)] = 16
-    ef_construction: Annotated[int, Field(ge=8, le=1000)] = 100
-    ef_search: Annotated[int, Field(ge=8, le=4096)] = 64
+    ef_construction: Annotated[int, Field(ge=8, le=1000)] = 200
+    ef_search: Annotated[int, Field(ge=8, le=4096)] = 192
     rescored_minimum: Annotated[int, Field(ge=1, le=4096)] = 30
     rescored_per_result: Annotated[int, Field(ge=1, le=100)] = 4
-    exact_below: Annotated[int, Field(ge=0)] = 2000
+    exact_below: Annotated[int, Field(ge=0)] = 10_000
     """With fewer rows than this every row is compared."""
     build_threads: Annotated[int, Field(ge=1, le=64)] = 1
     """With one thread the same rows always make the same graph."""
@@ -40,9 +43,7 @@ class FaissHnsw:
 
     def build(self, vectors: FloatMatrix) -> None:
         rows = np.ascontiguousarray(vectors, dtype=np.float32)
-        if len(rows) < max(1, self._settings.exact_below):
-            self._exact.build(rows)
-            self._indexed = None
+        if self._compares_every(rows):
             return
         bits = faiss.ScalarQuantizer.QT_8bit
         links, metric = self._settings.links, faiss.METRIC_INNER_PRODUCT
@@ -65,13 +66,23 @@ class FaissHnsw:
         asked = np.ascontiguousarray(queries, dtype=np.float32)
         with openmp_threads(1):
             _, positions = index.search(asked, fetched, params=parameters)
-        for number in np.flatnonzero((positions >= 0).sum(axis=1) < min(k, len(rows))):
-            positions[number] = self._every(rows, asked[number], fetched)
-        return rescored(rows, asked, positions, k)
+        return rescored(rows, asked, completed(rows, asked, positions, k), k)
 
-    def _every(self, rows: FloatMatrix, query: FloatMatrix, count: int) -> npt.NDArray[np.int64]:
-        """The graph can be cut into parts (many equal rows do it); what cannot be reached is compared one by one."""
-        return np.argsort(-(rows @ query), kind="stable")[:count]
+    def save(self, folder: Path) -> None:
+        if self._indexed is not None:
+            write_index(self._indexed[1], folder / _FILE)
+
+    def load(self, folder: Path, vectors: FloatMatrix) -> None:
+        rows = np.ascontiguousarray(vectors, dtype=np.float32)
+        if not self._compares_every(rows):
+            self._indexed = (rows, read_index(folder / _FILE, faiss.IndexHNSWSQ, *rows.shape))
+
+    def _compares_every(self, rows: FloatMatrix) -> bool:
+        if len(rows) >= max(1, self._settings.exact_below):
+            return False
+        self._exact.build(rows)
+        self._indexed = None
+        return True
 
 
 def build(settings: Settings) -> VectorIndex:

@@ -1,12 +1,18 @@
 """The contract of `VectorIndex`, over every plug-in. Oracle: every similarity computed with numpy in doubles."""
 
+import json
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
+from typing import ClassVar
 
+import faiss
 import numpy as np
 import pytest
 
-from fedrag.core.errors import ConfigError
-from fedrag.core.protocols import Neighbours, VectorIndex
+from fedrag.core.errors import ConfigError, IntegrityError, MissingExtra
+from fedrag.core.protocols import Neighbours, RemovesRows, VectorIndex
 from fedrag.core.wire import FloatMatrix
 from retriever_node.indexes import INDEXES
 
@@ -37,13 +43,28 @@ def recall(found: Neighbours, vectors: FloatMatrix, queries: FloatMatrix, k: int
     return sum(hits) / (k * len(queries))
 
 
-APPROXIMATE = {"faiss_hnsw": {"exact_below": 500}}
-"""Settings with which a plug-in approximates the corpora below, beside its defaults, with which it may not."""
+ANYWHERE = {"faiss_gpu": {"require_gpu": False}}
+"""Settings with which a plug-in runs on any machine, where its defaults want more."""
+APPROXIMATE = [
+    ("faiss_hnsw", {"exact_below": 500}),
+    ("faiss_ivf", {"exact_below": 500, "probes": 96}),
+    ("faiss_ivf", {"exact_below": 500, "codes": "flat", "lists": 40, "probes": 32}),
+    ("hnswlib", {"exact_below": 500}),
+]
+"""Settings with which a plug-in approximates the corpora below, beside its defaults, with which it may not.
+The queries below are near no topic of the rows: for these many lists must be looked at."""
+CHOICES = [*((name, ANYWHERE.get(name, {})) for name in INDEXES.names), *APPROXIMATE]
 
 
-@pytest.fixture(params=[*((name, {}) for name in INDEXES.names), *APPROXIMATE.items()], ids=str)
-def index(request: pytest.FixtureRequest) -> VectorIndex:
-    return INDEXES.build(*request.param)
+@pytest.fixture(params=CHOICES, ids=str)
+def make(request: pytest.FixtureRequest) -> Callable[[], VectorIndex]:
+    """Makes an empty index."""
+    return lambda: INDEXES.build(*request.param)
+
+
+@pytest.fixture
+def index(make: Callable[[], VectorIndex]) -> VectorIndex:
+    return make()
 
 
 def test_similarities_are_exact_and_ordered(index):
@@ -168,13 +189,152 @@ def test_searches_from_many_threads_agree(index):
     assert [together[number] for number in range(len(queries))] == alone
 
 
-def test_hnsw_reaches_rows_that_no_edge_leads_to():
-    """Six hundred equal rows and one other: the graph may leave the other unreachable, the answer may not."""
+def test_rows_that_no_edge_leads_to_are_reached(index):
+    """Six hundred equal rows and one other: a graph may leave the other unreachable, a list may be short; the answer
+    may not."""
     vectors = np.repeat(clustered(1), 600, axis=0)
     vectors = np.concatenate([vectors, clustered(1, seed=9)])
-    index = INDEXES.build("faiss_hnsw", APPROXIMATE["faiss_hnsw"])
     index.build(vectors)
     assert sorted(index.search(vectors[[-1]], 601).positions[0]) == list(range(601))
+
+
+@pytest.mark.parametrize("rows", [1, 450, 1500])
+def test_saved_and_loaded_it_answers_the_same(make, tmp_path, rows):
+    """Loaded over memory-mapped rows: the same positions and similarities, to the bit; and saved again, the same."""
+    vectors, queries = clustered(rows), clustered(40, seed=2)
+    index = make()
+    index.build(vectors)
+    np.save(tmp_path / "vectors.npy", vectors)
+    mapped = np.load(tmp_path / "vectors.npy", mmap_mode="r")
+    for turn in range(2):
+        folder = tmp_path / f"saved-{turn}"
+        folder.mkdir()
+        index.save(folder)
+        loaded = make()
+        loaded.load(folder, mapped)
+        for k in (1, 10, rows + 3):
+            before, after = index.search(queries, k), loaded.search(queries, k)
+            np.testing.assert_array_equal(before.positions, after.positions)
+            np.testing.assert_array_equal(before.similarities, after.similarities)
+        index = loaded
+
+
+_ELSEWHERE = """
+import sys, json, numpy as np
+from pathlib import Path
+from retriever_node.indexes import INDEXES
+folder = Path(sys.argv[1])
+queries, vectors = np.load(folder / "queries.npy"), np.load(folder / "vectors.npy", mmap_mode="r")
+for number, (name, settings) in enumerate(json.loads(sys.argv[2])):
+    index = INDEXES.build(name, settings)
+    index.load(folder / str(number), vectors)
+    found = index.search(queries, 10)
+    print(json.dumps([found.positions.tolist(), found.similarities.tolist()]))
+"""
+
+
+def test_another_process_loads_what_this_one_saved(tmp_path):
+    """Every plug-in, in one fresh interpreter: the answers of this one."""
+    vectors, queries = clustered(1500), clustered(20, seed=2)
+    np.save(tmp_path / "vectors.npy", vectors)
+    np.save(tmp_path / "queries.npy", queries)
+    answers = []
+    for number, (name, settings) in enumerate(CHOICES):
+        index = INDEXES.build(name, settings)
+        index.build(vectors)
+        (tmp_path / str(number)).mkdir()
+        index.save(tmp_path / str(number))
+        found = index.search(queries, 10)
+        answers.append([found.positions.tolist(), found.similarities.tolist()])
+    command = [sys.executable, "-c", _ELSEWHERE, str(tmp_path), json.dumps(CHOICES)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert [json.loads(line) for line in done.stdout.splitlines()] == answers
+
+
+def test_files_of_other_rows_are_refused(make, tmp_path):
+    """More rows than were saved, or longer ones: an error, or, where nothing is saved, the right answers."""
+    index = make()
+    index.build(clustered(1200))
+    index.save(tmp_path)
+    others = clustered(1300, seed=5)
+    for vectors in (others, unit(np.pad(others, ((0, 0), (0, 2))))[:1200]):
+        loaded = make()
+        try:
+            loaded.load(tmp_path, vectors)
+        except (IntegrityError, OSError):
+            continue
+        assert not list(tmp_path.iterdir())
+        assert loaded.search(vectors[[7]], 1).positions.tolist() == [[7]]
+
+
+def test_rows_can_be_removed_where_an_index_says_so(make, tmp_path):
+    """Without a third of its rows, from memory and from a file: recall against the exact answer over the rest, numbered
+    anew; the index it came from answers as before."""
+    vectors, queries = clustered(2400), clustered(40, seed=2)
+    index = make()
+    if not isinstance(index, RemovesRows):
+        return
+    index.build(vectors)
+    index.save(tmp_path)
+    loaded = make()
+    loaded.load(tmp_path, vectors)
+    gone = np.arange(0, 2400, 3)
+    rest = np.delete(vectors, gone, axis=0)
+    for whole in (index, loaded):
+        before = whole.search(queries, 10)
+        fewer = whole.without(gone, rest)
+        again = fewer.without(np.array([0, 1599]), rest[1:-1])
+        np.testing.assert_array_equal(whole.search(queries, 10).positions, before.positions)
+        assert recall(fewer.search(queries, 10), rest, queries, 10) >= 0.99
+        assert recall(again.search(queries, 10), rest[1:-1], queries, 10) >= 0.99
+        assert sorted(fewer.search(rest[:1], len(rest)).positions[0]) == list(range(len(rest)))
+        assert make().without(np.array([], dtype=np.int64), rest[:0]).search(queries, 3).positions.max() == -1
+
+
+def test_some_index_removes_rows():
+    """So that the test above tests something."""
+    assert [name for name, choice in CHOICES if isinstance(INDEXES.build(name, choice), RemovesRows)]
+
+
+def test_a_gpu_that_is_required_and_missing_is_an_error(monkeypatch):
+    """FAISS for processors: the extra to install. FAISS for GPUs that sees none: what to do instead."""
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 0)
+    monkeypatch.delattr(faiss, "StandardGpuResources", raising=False)
+    with pytest.raises(MissingExtra, match="faiss-gpu"):
+        INDEXES.build("faiss_gpu")
+    monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
+    with pytest.raises(ConfigError, match="require_gpu") as missing:
+        INDEXES.build("faiss_gpu")
+    assert missing.value.code == "no_gpu"
+
+
+def test_what_a_gpu_answers_is_ordered_as_the_processor_orders_it(monkeypatch):
+    """A stand-in with FAISS's GPU interface and its limit of 2,048 results: every call keeps it, more come from the
+    processor, and the answers are exact search's."""
+
+    class OneGpu(faiss.IndexFlatIP):
+        calls: ClassVar[list[int]] = []
+
+        def __init__(self, resources: object, dimension: int) -> None:
+            super().__init__(dimension)
+
+        def search(self, queries, k):
+            assert k <= 2048
+            self.calls.append(k)
+            return super().search(queries, k)
+
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
+    monkeypatch.setattr(faiss, "GpuIndexFlatIP", OneGpu, raising=False)
+    vectors, queries = clustered(3000), clustered(4, seed=2)
+    vectors[100:160] = vectors[7]
+    on_gpu, exactly = INDEXES.build("faiss_gpu"), INDEXES.build("faiss_flat")
+    on_gpu.build(vectors)
+    exactly.build(vectors)
+    for asked in (queries, vectors[[7]]):
+        for k in (1, 10, 2047, 3000):
+            np.testing.assert_array_equal(on_gpu.search(asked, k).positions, exactly.search(asked, k).positions)
+    assert OneGpu.calls
 
 
 @pytest.mark.parametrize("name", INDEXES.names)
