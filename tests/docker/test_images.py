@@ -21,8 +21,8 @@ def pins(path: str) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("lock", ["docker/node.lock", "docker/export.lock"])
 def test_images_hold_what_the_project_was_tested_with(lock) -> None:
-    """Every pin is one of requirements.lock, at the same version, and each has a hash."""
-    whole, part = pins("requirements.lock"), pins(lock)
+    """Every pin is one of the locks that tests run with, at the same version, and each has a hash."""
+    whole, part = pins("requirements-dev.lock") | pins("requirements.lock"), pins(lock)
     assert part
     assert {name: whole.get(name) for name in part} == part
     text = (ROOT / lock).read_text()
@@ -49,6 +49,9 @@ import retriever_node.serving, retriever_node.enrolment, retriever_node.cli, ret
 from fedrag.encoders import ENCODERS
 ENCODERS.build('hashing')
 import retriever_node.indexes.faiss_flat, retriever_node.indexes.faiss_hnsw, fedrag.encoders.minilm
+from retriever_node.readers import READERS
+import retriever_node.terms
+for name in READERS.names: READERS.build(name)
 assert not [name for name in sys.modules if name.split('.')[0] in ('router', 'aggregator', 'reasoner', 'torch')]
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
