@@ -74,8 +74,11 @@ def _serve(
         store,
         one.id,
         lambda: INDEXES.build(config.index.name, config.index.settings),
-        SavedGenerations(home.indexes / one.id, recipe(config.index, encoder.identity.comparable_with)),
+        SavedGenerations(
+            home.indexes / one.id, recipe(config.index, encoder.identity.comparable_with, words=config.words)
+        ),
         lambda: open_store(home, encoder),
+        words=config.words,
     )
     return ServedCollection(
         collection=collection,

@@ -14,8 +14,8 @@ from fedrag.core.protocols import Encoder
 from fedrag.core.wire import FloatMatrix
 from retriever_node.documents import Passage
 from retriever_node.hybrid import fused
-from retriever_node.lexical import TermIndex, words
-from retriever_node.passages import ALL_FIELDS, Field, embedding_text, sentence_borders
+from retriever_node.lexical import ScoredTerms, words
+from retriever_node.passages import ALL_FIELDS, Field, embedding_text, sentence_borders, title_line
 from retriever_node.terms import terms_of
 
 Doubles = npt.NDArray[np.float64]
@@ -38,6 +38,15 @@ DEFAULT: Final = Calibration(slope=12.0, intercept=-6.0)
 """Used where there is too little to fit from, and what a fit is drawn towards: even odds at a cosine of 0.5. A guess
 that suits common sentence encoders, not a measurement."""
 
+
+@dataclass(frozen=True, slots=True)
+class Calibrations:
+    """One for each similarity that a collection can be searched by: of vectors alone, and of words and vectors."""
+
+    vectors: Calibration = DEFAULT
+    both: Calibration = DEFAULT
+
+
 LEAST_SLOPE: Final = 1.0
 """So that ordering by probability is always ordering by similarity, even where similarity says next to nothing."""
 
@@ -47,6 +56,7 @@ _PRIOR_SD: Final = (12.0, 6.0)
 _MINIMUM_QUESTIONS: Final = 20
 _SAME_PASSAGE: Final = 0.98
 _STEPS: Final = 100
+_AT_ONCE: Final = 16
 
 PassageLookup = Callable[[Sequence[int]], tuple[Passage, ...]]
 
@@ -112,11 +122,11 @@ def fit(
     encoder: Encoder,
     fields: Sequence[Field] = ALL_FIELDS,
     *,
-    terms: TermIndex | None = None,
+    scored: ScoredTerms | None = None,
     samples: int = 100,
     candidates: int = 10,
-) -> Calibration:
-    """The calibration of one collection, from questions the node makes of its own passages; DEFAULT below 20 of them.
+) -> Calibrations:
+    """The calibrations of one collection, from questions the node makes of its own passages; DEFAULT below 20 of them.
 
     Args:
         ids: passage ids, (n,).
@@ -124,16 +134,18 @@ def fit(
         vectors: what is indexed, (n, dimension).
         lookup: passage ids to passages.
         fields: what was embedded.
-        terms: of the same passages, where similarity is that of words and vectors; None: of vectors alone.
+        scored: the terms of the same passages; None: nothing is fitted for words and vectors.
         samples: at most this many passages are asked about, chosen by a hash of their id.
         candidates: length of the candidate list a search returns.
 
     See `labelled_pairs` for how, and for what is assumed.
     """
     pairs = labelled_pairs(
-        ids, documents, vectors, lookup, encoder, fields, terms=terms, samples=samples, candidates=candidates
+        ids, documents, vectors, lookup, encoder, fields, scored=scored, samples=samples, candidates=candidates
     )
-    return fit_logistic(pairs.similarities, pairs.relevant) if pairs.questions >= _MINIMUM_QUESTIONS else DEFAULT
+    return Calibrations(
+        *(fit_logistic(one.similarities, one.relevant) for one in pairs if one.questions >= _MINIMUM_QUESTIONS)
+    )
 
 
 def labelled_pairs(
@@ -144,11 +156,12 @@ def labelled_pairs(
     encoder: Encoder,
     fields: Sequence[Field] = ALL_FIELDS,
     *,
-    terms: TermIndex | None = None,
+    scored: ScoredTerms | None = None,
     samples: int = 100,
     candidates: int = 10,
-) -> LabelledPairs:
-    """Pseudo-questions and the top of their result lists.
+) -> tuple[LabelledPairs, ...]:
+    """Pseudo-questions and the top of their result lists: by vectors alone, and by words and vectors where terms are
+    given.
 
     A passage is asked for with one of its own sentences, and competes without that sentence; a passage of one sentence
     is asked for with its title line, and competes without it. Its rivals are the passages of other documents. The best
@@ -166,25 +179,33 @@ def labelled_pairs(
         passage = by_id.get(int(ids[row]))
         if passage and (pseudo := pseudo_question(passage, encoder, fields)):
             asked.append((int(row), pseudo))
+    kinds = 1 if scored is None else 2
     if not asked:
-        return LabelledPairs(np.empty(0), np.empty(0, dtype=np.bool_), 0)
+        return (LabelledPairs(np.empty(0), np.empty(0, dtype=np.bool_), 0),) * kinds
     queries = encoder.encode_queries([pseudo.text for _, pseudo in asked])
     honest = encoder.encode_passages([pseudo.embedded for _, pseudo in asked])
-    scored = terms.scored_with(terms.statistics()) if terms else None
-    similarities: list[Doubles] = []
-    relevant: list[npt.NDArray[np.bool_]] = []
-    for (row, pseudo), query, own in zip(asked, queries, honest, strict=True):
-        copies = documents[vectors @ vectors[row] >= _SAME_PASSAGE]
-        rival = ~np.isin(documents, np.append(copies, documents[row]))
-        scores = np.append((vectors[rival] @ query).astype(np.float64), float(own @ query))
-        if scored:
-            question = terms_of(pseudo.text)
-            alone = words(question, terms_of(pseudo.title), terms_of(pseudo.rest), scored.statistics)
-            scores = fused(scores, np.append(scored.score(question)[rival], alone))
-        top = np.argsort(-scores, kind="stable")[:candidates]
-        similarities.append(scores[top])
-        relevant.append(top == len(scores) - 1)
-    return LabelledPairs(np.concatenate(similarities), np.concatenate(relevant), len(asked))
+    lists: tuple[list[Doubles], ...] = tuple([] for _ in range(kinds))
+    relevant: tuple[list[npt.NDArray[np.bool_]], ...] = tuple([] for _ in range(kinds))
+    for first in range(0, len(asked), _AT_ONCE):
+        some = asked[first : first + _AT_ONCE]
+        to_query = vectors @ queries[first : first + _AT_ONCE].T
+        to_asked = vectors @ vectors[[row for row, _ in some]].T
+        for at, (row, pseudo) in enumerate(some):
+            copies = documents[to_asked[:, at] >= _SAME_PASSAGE]
+            rival = ~np.isin(documents, np.append(copies, documents[row]))
+            own = float(honest[first + at] @ queries[first + at])
+            scores = [np.append(to_query[rival, at].astype(np.float64), own)]
+            if scored is not None:
+                question = terms_of(pseudo.text)
+                alone = words(question, terms_of(pseudo.title), terms_of(pseudo.rest), scored.statistics)
+                scores.append(fused(scores[0], np.append(scored.score(question)[rival], alone)))
+            for kind, of_kind in enumerate(scores):
+                top = np.argsort(-of_kind, kind="stable")[:candidates]
+                lists[kind].append(of_kind[top])
+                relevant[kind].append(top == len(of_kind) - 1)
+    return tuple(
+        LabelledPairs(np.concatenate(lists[kind]), np.concatenate(relevant[kind]), len(asked)) for kind in range(kinds)
+    )
 
 
 def _hash(passage_id: int) -> bytes:
@@ -210,7 +231,7 @@ def pseudo_question(passage: Passage, encoder: Encoder, fields: Sequence[Field])
     start, end = sentences[_hash(passage.passage_id)[0] % len(sentences)]
     question = passage.text[start:end].strip()
     rest = f"{passage.text[:start]}{passage.text[end:]}".strip()
-    title = ". ".join(part for part in (passage.title, passage.section) if part)
+    title = title_line(passage)
     if "text" not in fields:
         return PseudoQuestion(question, embedding_text(passage, encoder, fields), title, rest)
     if rest:

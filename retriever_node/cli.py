@@ -208,10 +208,12 @@ def search(
 ) -> None:
     """Search your own passages, on this machine, whatever the policy: for the owner's eyes only."""
     from retriever_node.assemble import assemble
+    from retriever_node.terms import terms_of
 
     node = assemble(NodeHome(home))
     query = node.encoder.encode_queries([text])[0]
-    hits = [(hit, served) for served in node.collections.values() for hit in served.collection.search(query, k)]
+    words = terms_of(text)
+    hits = [(hit, served) for served in node.collections.values() for hit in served.collection.search(query, k, words)]
     hits.sort(key=lambda pair: -pair[0].similarity)
     passages = {passage.passage_id: passage for passage in node.store.passages([hit.passage_id for hit, _ in hits[:k]])}
     for hit, served in hits[:k]:

@@ -1,4 +1,5 @@
-"""One collection, searchable: its stored vectors, the index built from them, and the calibration of its scores."""
+"""One collection, searchable: its stored vectors and terms, the index built from them, and the calibration of its
+scores."""
 
 import threading
 from collections.abc import Callable
@@ -12,10 +13,12 @@ import structlog
 
 from fedrag.core.collection import Prototype
 from fedrag.core.errors import InputError
-from fedrag.core.protocols import RemovesRows, VectorIndex
-from fedrag.core.wire import FloatMatrix, FloatVector
-from retriever_node.calibration import DEFAULT, Calibration
+from fedrag.core.protocols import Neighbours, RemovesRows, VectorIndex
+from fedrag.core.wire import FloatVector
+from retriever_node import hybrid
+from retriever_node.calibration import Calibration, Calibrations
 from retriever_node.generations import Rows, SavedGenerations
+from retriever_node.lexical import ScoredTerms, Terms
 from retriever_node.prototypes import prototypes
 from retriever_node.store import PassageStore, StoredVectors
 
@@ -33,18 +36,28 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One generation, whole. `ids[position]` is the passage of the index's row."""
+    """One generation, whole: its rows, the index of their vectors, and their words under the collection's own
+    statistics."""
 
     generation: int
-    ids: npt.NDArray[np.int64]
-    vectors: FloatMatrix
+    rows: Rows
     index: VectorIndex
-    calibration: Calibration
+    scored: ScoredTerms | None
+    calibrations: Calibrations
 
-    def search(self, vector: FloatVector, k: int) -> tuple[Hit, ...]:
-        found = self.index.search(vector[None, :], k)
+    @property
+    def ids(self) -> npt.NDArray[np.int64]:
+        return self.rows.ids
+
+    def search(self, vector: FloatVector, question: Terms, k: int) -> tuple[Hit, ...]:
+        if self.scored is not None and question:
+            found = hybrid.best(self.index, self.rows.vectors, self.scored.score(question), vector, k)
+            return self._hits(found, self.calibrations.both)
+        return self._hits(self.index.search(vector[None, :], k), self.calibrations.vectors)
+
+    def _hits(self, found: Neighbours, calibration: Calibration) -> tuple[Hit, ...]:
         return tuple(
-            Hit(int(self.ids[position]), float(similarity), self.calibration.probability(float(similarity)))
+            Hit(int(self.ids[position]), float(similarity), calibration.probability(float(similarity)))
             for position, similarity in zip(found.positions[0], found.similarities[0], strict=True)
             if position >= 0
         )
@@ -64,12 +77,15 @@ class Collection:
         index: Callable[[], VectorIndex],
         saved: SavedGenerations | None = None,
         reader: Callable[[], PassageStore] | None = None,
+        *,
+        words: bool = False,
     ) -> None:
         self.id = collection_id
         self._store = store
         self._index = index
         self._saved = saved
         self._reader = reader
+        self._words = words
         self._building = threading.Lock()
         self._describing = threading.Lock()
         self._snapshot = self._read(None)
@@ -83,6 +99,8 @@ class Collection:
         index: Callable[[], VectorIndex],
         saved: SavedGenerations | None = None,
         reader: Callable[[], PassageStore] | None = None,
+        *,
+        words: bool = False,
     ) -> "Collection":
         """Searchable when it returns: at once where the store's generation is saved whole, else when it is built.
 
@@ -90,8 +108,9 @@ class Collection:
             index: makes an empty index: `lambda: INDEXES.build("faiss_hnsw")`.
             saved: where built generations are kept; None builds anew at each start.
             reader: opens the store once more. What a build reads then holds up no search; closed again afterwards.
+            words: searches look for the question's words too, where it is told them.
         """
-        return cls(store, collection_id, index, saved, reader)
+        return cls(store, collection_id, index, saved, reader, words=words)
 
     @property
     def generation(self) -> int:
@@ -99,15 +118,26 @@ class Collection:
         return self._snapshot.generation
 
     @property
-    def calibration(self) -> Calibration:
-        return self._snapshot.calibration
+    def calibrations(self) -> Calibrations:
+        return self._snapshot.calibrations
 
     def __len__(self) -> int:
         """Passages that can be found."""
         return len(self._snapshot.ids)
 
-    def search(self, vector: FloatVector, k: int) -> tuple[Hit, ...]:
-        """At most k hits, most similar first, ties by document id and offset.
+    @property
+    def term_statistics_epoch(self) -> str | None:
+        """Whose statistics words are scored with; None where words are not searched for."""
+        return hybrid.OWN if self._words else None
+
+    def comparable_with(self, question: Terms = ()) -> str:
+        """What the similarities that `search` finds may be compared with."""
+        encoder = self._store.encoder.comparable_with
+        return hybrid.comparable_with(encoder) if self._words and question else encoder
+
+    def search(self, vector: FloatVector, k: int, question: Terms = ()) -> tuple[Hit, ...]:
+        """At most k hits, most similar first, ties by document id and offset; by words and vectors where the
+        question's terms are given and words are searched for, else by vectors alone.
 
         Raises InputError: `wrong_dimension`, `not_a_unit_vector`.
         """
@@ -117,7 +147,7 @@ class Collection:
             raise InputError("the vector does not have length 1", code="not_a_unit_vector")
         snapshot, asked = self._snapshot, k
         while True:
-            hits = snapshot.search(vector, asked)
+            hits = snapshot.search(vector, question, asked)
             if self._store.generation(self.id) == snapshot.generation:
                 return hits[:k]
             there = {passage.passage_id for passage in self._store.passages([hit.passage_id for hit in hits])}
@@ -127,7 +157,7 @@ class Collection:
             asked = min(4 * asked, len(snapshot.ids))
 
     def refresh(self) -> bool:
-        """Moves on to the generation and calibration that the store has now; False when there was nothing new. It ends
+        """Moves on to the generation and calibrations that the store has now; False when there was nothing new. It ends
         with that generation, however much is ingested meanwhile; who calls during a build waits for it, and builds
         again only for what that build had not seen.
 
@@ -139,17 +169,17 @@ class Collection:
             if before.generation < wanted:
                 self._snapshot = self._read(before)
                 return True
-            fitted = self._store.calibration(self.id)
-            calibration = fitted[1] if fitted else DEFAULT
-            self._snapshot = replace(before, calibration=calibration)
-            return calibration != before.calibration
+            fitted = self._store.calibrations(self.id)
+            calibrations = fitted[1] if fitted else Calibrations()
+            self._snapshot = replace(before, calibrations=calibrations)
+            return calibrations != before.calibrations
 
     def prototypes(self) -> tuple[Prototype, ...]:
         """Of the snapshot that is searched; computed once per generation."""
         with self._describing:
             snapshot = self._snapshot
             if self._prototypes is None or self._prototypes[0] != snapshot.generation:
-                self._prototypes = (snapshot.generation, prototypes(snapshot.vectors))
+                self._prototypes = (snapshot.generation, prototypes(snapshot.rows.vectors))
             return self._prototypes[1]
 
     def described(self, content_sha256: str, now: datetime) -> tuple[int, datetime]:
@@ -159,20 +189,20 @@ class Collection:
     def _read(self, before: Snapshot | None) -> Snapshot:
         """What is saved of the store's generation; what is built of it, and then saved, where nothing is."""
         with self._reading() as store:
-            fitted = store.calibration(self.id)
-            calibration = fitted[1] if fitted else DEFAULT
+            fitted = store.calibrations(self.id)
+            calibrations = fitted[1] if fitted else Calibrations()
             generation, content = store.generation(self.id), store.fingerprint(self.id)
             index = self._index()
             if self._saved is not None and (rows := self._saved.open(generation, content, index)) is not None:
-                return Snapshot(generation, rows.ids, rows.vectors, index, calibration)
+                return Snapshot(generation, rows, index, _scored(rows), calibrations)
             stored = store.stored_vectors(self.id)
-            known: str | None = content
+            terms = hybrid.term_index(stored.ids, store.passages) if self._words else None
             if stored.generation != generation:
                 content = store.fingerprint(self.id)
-                known = content if store.generation(self.id) == stored.generation else None
+            known = content if store.generation(self.id) == stored.generation else None
         built = self._built(before, stored)
-        rows, index = self._kept(Rows(stored.ids, stored.vectors), stored.generation, known, built)
-        return Snapshot(stored.generation, rows.ids, rows.vectors, index, calibration)
+        rows, index = self._kept(Rows(stored.ids, stored.vectors, terms), stored.generation, known, built)
+        return Snapshot(stored.generation, rows, index, _scored(rows), calibrations)
 
     def _reading(self) -> AbstractContextManager[PassageStore]:
         return nullcontext(self._store) if self._reader is None else closing(self._reader())
@@ -201,3 +231,7 @@ class Collection:
             _log.warning("index_not_saved", collection=self.id, generation=generation)
             return rows, index
         return kept, loaded
+
+
+def _scored(rows: Rows) -> ScoredTerms | None:
+    return rows.terms.scored_with(rows.terms.statistics()) if rows.terms is not None else None

@@ -55,6 +55,8 @@ class NodeConfig(Config):
     name: Name
     encoder: PluginConfig = PluginConfig(name="minilm")
     index: PluginConfig = PluginConfig(name="faiss_hnsw")
+    words: bool = True
+    """Search by words and vectors where the question is shown as text; False: by vectors alone."""
     collections: tuple[CollectionConfig, ...] = ()
     coordinators: tuple[CoordinatorConfig, ...] = ()
     issuers: tuple[IssuerConfig, ...] = ()

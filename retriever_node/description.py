@@ -39,6 +39,7 @@ def describe_collection(
         passages=size - size % MINIMUM_MEMBERS if private else size,
         prototypes=() if private else collection.prototypes(),
         text=config.text,
+        term_statistics_epoch=collection.term_statistics_epoch,
         described_at=datetime.fromtimestamp(0, UTC),
     )
     content = hashlib.sha256(unnumbered.model_dump_json().encode()).hexdigest()

@@ -3,6 +3,7 @@
     <collection>/<generation>-<digest>/
         ids.npy         int64 (rows,): the passage of each row
         vectors.npy     float32 (rows, dimension), memory-mapped
+        terms…          what the passages' words were counted to, memory-mapped
         …               what the index saved
         manifest.json   the size of every file, and the SHA-256 of each of its parts
 
@@ -32,10 +33,12 @@ from fedrag.core.config import PluginConfig
 from fedrag.core.errors import FedragError, IntegrityError
 from fedrag.core.protocols import VectorIndex
 from fedrag.core.wire import Count, FloatMatrix, Sha256, Wire
+from retriever_node.lexical import TermIndex
+from retriever_node.terms import RECIPE
 
 _log = structlog.get_logger()
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _PART_BYTES: Final = 1 << 26
 _MANIFEST: Final = "manifest.json"
 _IDS: Final = "ids.npy"
@@ -58,10 +61,11 @@ class Manifest(Wire):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """`ids[position]` is the passage of row `position`."""
+    """`ids[position]` is the passage of row `position`; `terms` where words are searched for too."""
 
     ids: npt.NDArray[np.int64]
     vectors: FloatMatrix
+    terms: TermIndex | None = None
 
 
 def remove_others(folder: Path, collections: Collection[str]) -> None:
@@ -69,11 +73,11 @@ def remove_others(folder: Path, collections: Collection[str]) -> None:
     _remove(folder, lambda name: name in collections)
 
 
-def recipe(index: PluginConfig, comparable_with: str) -> str:
-    """What makes two indexes of the same rows alike: plug-in, settings, encoder, and the libraries that write and read
-    the files."""
+def recipe(index: PluginConfig, comparable_with: str, *, words: bool) -> str:
+    """What makes two indexes of the same rows alike: plug-in, settings, encoder, terms, and the libraries that write
+    and read the files."""
     made_by = ",".join(f"{name}={_version(name)}" for name in _LIBRARIES)
-    return f"{_FORMAT}|{index.model_dump_json()}|{comparable_with}|{made_by}"
+    return f"{_FORMAT}|{index.model_dump_json()}|{comparable_with}|{RECIPE if words else ''}|{made_by}"
 
 
 class SavedGenerations:
@@ -145,6 +149,8 @@ def _write(folder: Path, name: str, rows: Rows, index: VectorIndex) -> None:
     index.save(folder)
     for file, array in ((_IDS, rows.ids), (_VECTORS, rows.vectors)):
         np.save(folder / file, array, allow_pickle=False)
+    if rows.terms is not None:
+        rows.terms.save(folder)
     files = tuple(_measured(path) for path in sorted(folder.iterdir()))
     (folder / _MANIFEST).write_text(Manifest(folder=name, files=files).model_dump_json(), encoding="utf-8")
     for path in folder.iterdir():
@@ -157,7 +163,7 @@ def _load(folder: Path, index: VectorIndex) -> Rows:
     ids = np.load(folder / _IDS, allow_pickle=False)
     vectors: FloatMatrix = np.asarray(np.load(folder / _VECTORS, mmap_mode="r", allow_pickle=False))
     index.load(folder, vectors)
-    return Rows(ids, vectors)
+    return Rows(ids, vectors, TermIndex.load(folder) if TermIndex.saved(folder) else None)
 
 
 def _verify(folder: Path) -> None:

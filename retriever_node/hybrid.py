@@ -5,6 +5,7 @@
 A weighted sum and not a fusion of ranks: it needs no list of other passages, so two hospitals' values mean the same.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -12,8 +13,10 @@ import numpy.typing as npt
 
 from fedrag.core.protocols import Neighbours, VectorIndex
 from fedrag.core.wire import FloatMatrix, FloatVector
+from retriever_node.documents import Passage
+from retriever_node.lexical import TermIndex, Terms
 from retriever_node.rescoring import rescored
-from retriever_node.terms import RECIPE
+from retriever_node.terms import RECIPE, passage_terms
 
 WORDS: Final = 0.4
 """How much words count beside vectors. On the development halves .3 to .5 are alike. nDCG@10 of MedQuAD across
@@ -21,11 +24,24 @@ sources: .395; vectors alone .376, words alone .242, reciprocal ranks .338. Of S
 OWN: Final = "own"
 """The epoch of statistics that every collection makes of itself: nearly comparable (retriever_node/lexical.py)."""
 _CANDIDATES: Final = 50
+_AT_ONCE: Final = 500
 
 
 def comparable_with(encoder: str, epoch: str = OWN) -> str:
     """What similarities of words and vectors must agree on before they mean the same; `epoch` names the statistics."""
     return f"{encoder}+{RECIPE}/{epoch}"
+
+
+def term_index(ids: npt.NDArray[np.int64], lookup: Callable[[Sequence[int]], tuple[Passage, ...]]) -> TermIndex:
+    """Of these passages, in this order. One that has been forgotten meanwhile has no terms."""
+
+    def terms() -> Iterator[tuple[Terms, Terms]]:
+        for first in range(0, len(ids), _AT_ONCE):
+            some = [int(passage_id) for passage_id in ids[first : first + _AT_ONCE]]
+            found = {passage.passage_id: passage for passage in lookup(some)}
+            yield from (passage_terms(found[one]) if one in found else ((), ()) for one in some)
+
+    return TermIndex.build(terms())
 
 
 def fused(cosines: npt.NDArray[np.float64], words: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

@@ -19,6 +19,7 @@ from fedrag.core.protocols import Encoder
 from fedrag.core.wire import FloatMatrix
 from retriever_node.calibration import fit
 from retriever_node.documents import Document, PassageDraft, Unreadable
+from retriever_node.hybrid import term_index
 from retriever_node.passages import ALL_FIELDS, Field, embedding_text, split
 from retriever_node.readers import read_folder
 from retriever_node.store import PassageStore, StoredDocument
@@ -132,12 +133,14 @@ def ingest(
 
 
 def calibrate(collection: str, store: PassageStore, encoder: Encoder, fields: Sequence[Field]) -> None:
-    """Fits the calibration to what is stored now, unless that was done."""
-    fitted = store.calibration(collection)
+    """Fits the calibrations to what is stored now, unless that was done."""
+    fitted = store.calibrations(collection)
     if fitted is None or fitted[0] != store.generation(collection):
         stored = store.stored_vectors(collection)
-        calibration = fit(stored.ids, stored.documents, stored.vectors, store.passages, encoder, fields)
-        store.put_calibration(collection, stored.generation, calibration)
+        terms = term_index(stored.ids, store.passages)
+        scored = terms.scored_with(terms.statistics())
+        made = fit(stored.ids, stored.documents, stored.vectors, store.passages, encoder, fields, scored=scored)
+        store.put_calibrations(collection, stored.generation, made)
 
 
 def _plan(items: Iterator[Document | Unreadable], stored: dict[str, StoredDocument], fields: Sequence[Field]) -> Plan:

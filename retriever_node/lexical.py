@@ -11,19 +11,25 @@ hospitals comparable although each uses statistics of its own: on MedQuAD's nine
 """
 
 import math
+from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from fedrag.core.errors import IntegrityError
 from fedrag.core.wire import FloatVector
 
 K1: Final = 1.2
 B: Final = 0.75
 TITLE_WEIGHT: Final = 2
+
+_VOCABULARY: Final = "terms.txt"
+_ARRAYS: Final = ("starts", "rows", "titles", "texts", "lengths")
 
 Terms = Sequence[str]
 
@@ -67,27 +73,56 @@ class TermIndex:
         self._lengths = lengths
 
     @classmethod
-    def build(cls, titles: Sequence[Terms], texts: Sequence[Terms]) -> "TermIndex":
-        """`titles[i]` and `texts[i]` are the terms of passage i."""
+    def build(cls, passages: Iterable[tuple[Terms, Terms]]) -> "TermIndex":
+        """Of each passage the terms of its title and section, and those of its text."""
         vocabulary: dict[str, int] = {}
-        title_terms, title_rows = _numbered(titles, vocabulary)
-        text_terms, text_rows = _numbered(texts, vocabulary)
-        rows = max(1, len(texts))
+        numbers, sizes = (array("q"), array("q")), (array("q"), array("q"))
+        for fields in passages:
+            for terms, known, size in zip(fields, numbers, sizes, strict=True):
+                known.extend([vocabulary.setdefault(term, len(vocabulary)) for term in terms])
+                size.append(len(terms))
+        title_terms, text_terms = (np.array(known, dtype=np.int64) for known in numbers)
+        title_sizes, text_sizes = (np.array(size, dtype=np.int64) for size in sizes)
+        title_rows, text_rows = (np.repeat(np.arange(len(size)), size) for size in (title_sizes, text_sizes))
+        rows = max(1, len(text_sizes))
         found, counts = np.unique(
             np.concatenate([title_terms * rows + title_rows, text_terms * rows + text_rows]), return_inverse=True
         )
         in_titles = np.bincount(counts[: len(title_terms)], minlength=len(found))
         in_texts = np.bincount(counts[len(title_terms) :], minlength=len(found))
         starts = np.searchsorted(found // rows, np.arange(len(vocabulary) + 1))
-        lengths = [TITLE_WEIGHT * len(title) + len(text) for title, text in zip(titles, texts, strict=True)]
         return cls(
             vocabulary,
             starts.astype(np.int64),
             (found % rows).astype(np.int32),
             np.minimum(in_titles, 65_535).astype(np.uint16),
             np.minimum(in_texts, 65_535).astype(np.uint16),
-            np.array(lengths, dtype=np.int32),
+            (TITLE_WEIGHT * title_sizes + text_sizes).astype(np.int32),
         )
+
+    def save(self, folder: Path) -> None:
+        (folder / _VOCABULARY).write_text("\n".join(self._vocabulary), encoding="utf-8")
+        arrays = (self._starts, self._rows, self._titles, self._texts, self._lengths)
+        for name, values in zip(_ARRAYS, arrays, strict=True):
+            np.save(folder / f"terms-{name}.npy", np.asarray(values), allow_pickle=False)
+
+    @staticmethod
+    def saved(folder: Path) -> bool:
+        return (folder / _VOCABULARY).exists()
+
+    @classmethod
+    def load(cls, folder: Path) -> "TermIndex":
+        """What was saved, memory-mapped. Raises OSError or IntegrityError."""
+        written = (folder / _VOCABULARY).read_text(encoding="utf-8")
+        terms = written.split("\n") if written else []
+        try:
+            arrays = [np.load(folder / f"terms-{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS]
+        except ValueError:
+            raise IntegrityError("a saved term index is damaged") from None
+        starts, rows, titles, texts, lengths = (np.asarray(values) for values in arrays)
+        if len(starts) != len(terms) + 1 or not len(rows) == len(titles) == len(texts) == starts[-1]:
+            raise IntegrityError("a saved term index does not fit together")
+        return cls({term: number for number, term in enumerate(terms)}, starts, rows, titles, texts, lengths)
 
     def __len__(self) -> int:
         return len(self._lengths)
@@ -135,13 +170,4 @@ class ScoredTerms:
 
 def words(question: Terms, title: Terms, text: Terms, statistics: TermStatistics) -> float:
     """Of one passage that no index holds."""
-    return float(TermIndex.build([title], [text]).scored_with(statistics).score(question)[0])
-
-
-def _numbered(
-    passages: Sequence[Terms], vocabulary: dict[str, int]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Term numbers of all passages, one after another, and the passage each stands in; new terms get a number."""
-    numbers = [vocabulary.setdefault(term, len(vocabulary)) for terms in passages for term in terms]
-    rows = np.repeat(np.arange(len(passages)), [len(terms) for terms in passages])
-    return np.array(numbers, dtype=np.int64), rows.astype(np.int64)
+    return float(TermIndex.build([(title, text)]).scored_with(statistics).score(question)[0])

@@ -36,9 +36,11 @@ from retriever_node.config import QuotaConfig
 from retriever_node.documents import Passage
 from retriever_node.gate import Gate
 from retriever_node.handles import HandleSealer, Recipient, SealedPassage
+from retriever_node.lexical import Terms
 from retriever_node.release import NodeAsker, ReleasePolicy
 from retriever_node.state import NodeState
 from retriever_node.store import PassageStore
+from retriever_node.terms import terms_of
 
 HANDLE_LIFETIME_S: Final = 600
 
@@ -96,11 +98,12 @@ class RetrieverNode:
         asker = self._identify(request)
         recipient = _recipient(asker, request)
         deadline.require()
-        hits = self._search(asker, request)
+        question = terms_of(request.text or "")
+        hits = self._search(asker, request, question)
         deadline.require()
         passages = {passage.passage_id: passage for passage in self.store.passages([hit.passage_id for _, hit in hits])}
         offers = tuple(
-            self._offer(rank, served, hit, passages[hit.passage_id], recipient)
+            self._offer(rank, served, hit, passages[hit.passage_id], recipient, question)
             for rank, (served, hit) in enumerate(hits, start=1)
             if hit.passage_id in passages
         )
@@ -156,7 +159,9 @@ class RetrieverNode:
             raise Refused("a request for another node", code="wrong_node")
         return self.gate.identify(request.token, request.coordinator)
 
-    def _search(self, asker: NodeAsker, request: OfferRequest) -> Sequence[tuple[ServedCollection, Hit]]:
+    def _search(
+        self, asker: NodeAsker, request: OfferRequest, question: Terms
+    ) -> Sequence[tuple[ServedCollection, Hit]]:
         """The k nearest passages over the collections that exist for this asker; ties by collection, then document."""
         query = self._query(request)
         if query is None:
@@ -165,7 +170,7 @@ class RetrieverNode:
             (served, hit)
             for served in self.collections.values()
             if served.policy.admits(asker)
-            for hit in served.collection.search(query, request.k)
+            for hit in served.collection.search(query, request.k, question)
         ]
         hits.sort(key=lambda pair: (-pair[1].similarity, pair[0].id))  # stable: each search has its own order of ties
         return hits[: request.k]
@@ -178,7 +183,15 @@ class RetrieverNode:
             return vector
         return None
 
-    def _offer(self, rank: int, served: ServedCollection, hit: Hit, passage: Passage, recipient: Recipient) -> Offer:
+    def _offer(
+        self,
+        rank: int,
+        served: ServedCollection,
+        hit: Hit,
+        passage: Passage,
+        recipient: Recipient,
+        question: Terms,
+    ) -> Offer:
         handle = self.sealer.seal(
             SealedPassage(
                 collection=served.id,
@@ -195,7 +208,7 @@ class RetrieverNode:
             handle=handle,
             rank=rank,
             probability=hit.probability,
-            similarity=Similarity(value=hit.similarity, comparable_with=self.encoder.identity.comparable_with),
+            similarity=Similarity(value=hit.similarity, comparable_with=served.collection.comparable_with(question)),
             sketch=_sketch(passage.text),
         )
 

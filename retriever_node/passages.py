@@ -104,6 +104,11 @@ def _header(title: str, section: str, encoder: Encoder, fields: Sequence[Field])
     return line if len(spans) <= room else line[: spans[room - 1][1]]
 
 
+def title_line(passage: PassageDraft | Passage) -> str:
+    """What stands above a passage's text, whole."""
+    return ". ".join(part for part in (passage.title, passage.section) if part)
+
+
 def sentence_borders(text: str) -> list[int]:
     """Where sentences, paragraphs and list items begin, 0 and len(text) included."""
     borders = [0]

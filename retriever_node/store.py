@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from fedrag.core.collection import EncoderIdentity
 from fedrag.core.errors import ConfigError, IntegrityError, Unavailable
 from fedrag.core.wire import FloatMatrix
-from retriever_node.calibration import Calibration
+from retriever_node.calibration import Calibration, Calibrations
 from retriever_node.documents import Document, Passage, PassageDraft
 
 _APPLICATION_ID: Final = 0x66726167
@@ -92,7 +92,12 @@ WHEN NOT EXISTS (SELECT 1 FROM patients_of_documents WHERE patient = OLD.patient
 BEGIN DELETE FROM patients WHERE patient = OLD.patient; END;
 """
 
-_STEPS: Final = (_FIRST_FORMAT, _WITH_PROVENANCE)
+_WITH_WORDS: Final = """
+ALTER TABLE calibrations ADD COLUMN both_slope REAL;
+ALTER TABLE calibrations ADD COLUMN both_intercept REAL;
+"""
+
+_STEPS: Final = (_FIRST_FORMAT, _WITH_PROVENANCE, _WITH_WORDS)
 """What each format adds to the one before it: a new store takes all steps, an older one those it has not taken."""
 
 FORMAT: Final = len(_STEPS)
@@ -408,26 +413,37 @@ class PassageStore:
             vectors=np.frombuffer(raw, dtype="<f4").reshape(len(rows), self.encoder.dimension),
         )
 
-    def put_calibration(self, collection: str, generation: int, calibration: Calibration) -> None:
-        """Keeps the calibration fitted on this generation; older ones are dropped."""
+    def put_calibrations(self, collection: str, generation: int, fitted: Calibrations) -> None:
+        """Keeps what was fitted on this generation; older ones are dropped."""
         with self._writing() as database:
             database.execute("INSERT OR IGNORE INTO collections (collection) VALUES (?)", (collection,))
             database.execute(
                 "DELETE FROM calibrations WHERE collection = ? AND generation <= ?", (collection, generation)
             )
             database.execute(
-                "INSERT INTO calibrations VALUES (?, ?, ?, ?)",
-                (collection, generation, calibration.slope, calibration.intercept),
+                "INSERT INTO calibrations VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    *(collection, generation),
+                    *(fitted.vectors.slope, fitted.vectors.intercept),
+                    *(fitted.both.slope, fitted.both.intercept),
+                ),
             )
 
-    def calibration(self, collection: str) -> tuple[int, Calibration] | None:
-        """The newest calibration and the generation it was fitted on; None when there never was one."""
+    def calibrations(self, collection: str) -> tuple[int, Calibrations] | None:
+        """The newest and the generation they were fitted on; None when there never were any. A store of an earlier
+        format knows none for words: they are then those of a generation before the first."""
         rows = self._read(
-            "SELECT generation, slope, intercept FROM calibrations WHERE collection = ?"
+            "SELECT generation, slope, intercept, both_slope, both_intercept FROM calibrations WHERE collection = ?"
             " ORDER BY generation DESC LIMIT 1",
             collection,
         )
-        return (int(rows[0][0]), Calibration(rows[0][1], rows[0][2])) if rows else None
+        if not rows:
+            return None
+        generation, *fitted = rows[0]
+        vectors = Calibration(*fitted[:2])
+        if None in fitted:
+            return -1, Calibrations(vectors)
+        return int(generation), Calibrations(vectors, Calibration(*fitted[2:]))
 
     def described(self, collection: str, content_sha256: str, now: datetime) -> tuple[int, datetime]:
         """Version and time of the description with this content: those of the last one while the content stays the

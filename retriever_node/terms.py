@@ -10,6 +10,9 @@ from typing import Final
 
 import Stemmer
 
+from retriever_node.documents import Passage
+from retriever_node.passages import title_line
+
 RECIPE: Final = "english-1"
 """Change it when the terms of a text change: statistics of two recipes are never added or compared."""
 
@@ -25,6 +28,11 @@ def terms_of(text: str) -> list[str]:
     words = [word for word in _WORD.findall(text.lower()) if word not in _STOP]
     stemmed: list[str] = _stemmer().stemWords(words)
     return stemmed
+
+
+def passage_terms(passage: Passage) -> tuple[list[str], list[str]]:
+    """Those of its title and section, and those of its text."""
+    return terms_of(title_line(passage)), terms_of(passage.text)
 
 
 def _stemmer() -> Stemmer.Stemmer:

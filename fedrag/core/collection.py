@@ -58,8 +58,9 @@ class Prototype(Wire):
 class CollectionDescription(Wire):
     """What one collection offers, signed by its node.
 
-    `term_statistics_epoch` names the shared BM25 statistics the node scores with (None: dense only); `charge` is the
-    epsilon spent on this description (None: no noise was added, so no formal bound is claimed).
+    `term_statistics_epoch` names the statistics that words are scored with ("own": the collection's; None: words are
+    not searched for); `charge` is the epsilon spent on this description (None: no noise was added, so no formal bound
+    is claimed).
     """
 
     node: NodeId

@@ -58,8 +58,10 @@ def ask(
     run: Run,
     client: Client,
     processor_s: Callable[[], float | None] = lambda: None,
+    what: str = "questions",
 ) -> dict[str, Reply]:
-    """Every question's reply, at most `run.limit` of them, from the record where it holds one."""
+    """Every question's reply, at most `run.limit` of them, from the record where it holds one. `what` names them where
+    a suite asks more than once."""
 
     def put(question: Asked) -> dict[str, object]:
         before = processor_s()
@@ -75,7 +77,7 @@ def ask(
             "processor_s": after - before if before is not None and after is not None else None,
         }
 
-    kept = run.recorded(suite, questions, "questions", put)
+    kept = run.recorded(suite, questions, what, put)
     return {question: Reply.read(one) for question, one in kept.items()}
 
 

@@ -72,7 +72,7 @@ class SimulatedFederation:
             built = INDEXES.build(index)
             built.build(own)
             described = _description(node, own, encoder)
-            terms = TermIndex.build([worded[at][0] for at in rows], [worded[at][1] for at in rows]) if worded else None
+            terms = TermIndex.build(worded[at] for at in rows) if worded else None
             scored = terms.scored_with(terms.statistics()) if terms else None
             nodes[node] = SimulatedNode(node, rows, own, built, described, terms, scored)
         merging = MERGE_METHODS.build("comparable", {"near_duplicates": sketched is not None})

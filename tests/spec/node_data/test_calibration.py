@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retriever_node.calibration import DEFAULT, Calibration, fit, fit_logistic, labelled_pairs
+from retriever_node.calibration import DEFAULT, Calibration, Calibrations, fit, fit_logistic, labelled_pairs
 from retriever_node.documents import Passage
+from retriever_node.hybrid import WORDS, term_index
+from retriever_node.lexical import ScoredTerms
 from retriever_node.passages import ALL_FIELDS, embedding_text
 
-WORDS = [f"term{number}" for number in range(400)]
+VOCABULARY = [f"term{number}" for number in range(400)]
 
 
 def corpus(encoder, documents: int, seed: int = 0):
@@ -19,7 +21,7 @@ def corpus(encoder, documents: int, seed: int = 0):
     random = np.random.default_rng(seed)
     passages = []
     for number in range(documents):
-        own = random.choice(WORDS, 12, replace=False)
+        own = random.choice(VOCABULARY, 12, replace=False)
         for part in range(2):
             sentences = [" ".join(random.choice(own, 6)).capitalize() + "." for _ in range(3)]
             passages.append(
@@ -40,6 +42,13 @@ def corpus(encoder, documents: int, seed: int = 0):
     vectors = encoder.encode_passages([embedding_text(passage, encoder) for passage in passages])
     ids = np.arange(1, len(passages) + 1)
     return ids, (ids - 1) // 2, vectors, lambda wanted: tuple(passages[number - 1] for number in wanted)
+
+
+def scored(made) -> ScoredTerms:
+    """The words of a corpus under its own statistics."""
+    ids, *_, lookup = made
+    terms = term_index(ids, lookup)
+    return terms.scored_with(terms.statistics())
 
 
 @pytest.mark.parametrize(
@@ -113,7 +122,7 @@ def test_reversed_labels_give_about_the_base_rate():
 def test_pairs_are_the_top_of_an_honest_result_list(encoder):
     """At most one relevant pair per question, lists of ten, and the relevant passage is scored without its sentence."""
     ids, documents, vectors, lookup = corpus(encoder, 40)
-    pairs = labelled_pairs(ids, documents, vectors, lookup, encoder, samples=50)
+    (pairs,) = labelled_pairs(ids, documents, vectors, lookup, encoder, samples=50)
     assert pairs.questions == 50
     assert len(pairs.similarities) == 500
     per_question = pairs.relevant.reshape(50, 10).sum(axis=1)
@@ -133,26 +142,40 @@ def test_siblings_and_copies_are_no_negatives(encoder):
         np.concatenate([vectors, vectors]),
         lambda wanted: lookup([(number - 1) % len(ids) + 1 for number in wanted]),
     )
-    single = labelled_pairs(ids, documents, vectors, lookup, encoder)
-    double = labelled_pairs(*doubled, encoder, samples=1000)
+    (single,) = labelled_pairs(ids, documents, vectors, lookup, encoder)
+    (double,) = labelled_pairs(*doubled, encoder, samples=1000)
     assert double.similarities[~double.relevant].max() <= single.similarities.max()
     assert double.similarities[~double.relevant].mean() < double.similarities[double.relevant].mean() - 0.2
 
 
 def test_calibration_is_calibrated(encoder):
     """On questions of another sample of the same corpus the mean predicted probability is the share of relevant."""
-    fitted = fit(*corpus(encoder, 150, seed=1), encoder)
-    pairs = labelled_pairs(*corpus(encoder, 150, seed=2), encoder, samples=300)
-    predicted = np.array([fitted.probability(similarity) for similarity in pairs.similarities])
-    assert predicted.mean() == pytest.approx(pairs.relevant.mean(), abs=0.02)
-    assert predicted[pairs.relevant].mean() > predicted[~pairs.relevant].mean() + 0.3
+    first, second = corpus(encoder, 150, seed=1), corpus(encoder, 150, seed=2)
+    fitted = fit(*first, encoder, scored=scored(first))
+    both = labelled_pairs(*second, encoder, scored=scored(second), samples=300)
+    for calibration, pairs in zip((fitted.vectors, fitted.both), both, strict=True):
+        predicted = np.array([calibration.probability(similarity) for similarity in pairs.similarities])
+        assert predicted.mean() == pytest.approx(pairs.relevant.mean(), abs=0.02)
+        assert predicted[pairs.relevant].mean() > predicted[~pairs.relevant].mean() + 0.3
+
+
+def test_words_are_scored_without_the_sentence_that_asks(encoder):
+    """The passage asked for competes by the words that are left of it: its similarity is the least by vectors alone
+    plus what its rest shares with the question, and a sentence of words of its own shares nothing."""
+    texts = [f"Alpha{i} beta{i} gamma{i} delta{i}. Eta{i} theta{i} iota{i} kappa{i}." for i in range(30)]
+    passages = tuple(Passage(i, "c", str(i), "n", "", "", "", None, 0, len(text), text) for i, text in enumerate(texts))
+    vectors = encoder.encode_passages(texts)
+    ids = np.arange(30)
+    made = (ids, ids, vectors, lambda wanted: tuple(passages[one] for one in wanted))
+    alone, both = labelled_pairs(*made, encoder, scored=scored(made), candidates=30)
+    assert both.similarities[both.relevant] == pytest.approx(alone.similarities[alone.relevant] / (1 + WORDS))
 
 
 def test_too_few_passages_get_the_default(encoder):
     """Nine documents make eighteen questions: not enough to fit from."""
-    assert fit(*corpus(encoder, 9), encoder) == DEFAULT
-    assert fit(*corpus(encoder, 0), encoder) == DEFAULT
-    assert fit(*corpus(encoder, 10), encoder) != DEFAULT
+    assert fit(*corpus(encoder, 9), encoder) == Calibrations(DEFAULT, DEFAULT)
+    assert fit(*corpus(encoder, 0), encoder) == Calibrations(DEFAULT, DEFAULT)
+    assert fit(*corpus(encoder, 10), encoder).vectors != DEFAULT
 
 
 def test_the_same_collection_gives_the_same_calibration(encoder):
@@ -166,6 +189,6 @@ def test_any_choice_of_embedded_fields_can_be_calibrated(encoder, fields):
     ids, documents, _, lookup = corpus(encoder, 30)
     passages = lookup(ids)
     vectors = encoder.encode_passages([embedding_text(passage, encoder, fields) for passage in passages])
-    pairs = labelled_pairs(ids, documents, vectors, lookup, encoder, fields)
+    (pairs,) = labelled_pairs(ids, documents, vectors, lookup, encoder, fields)
     assert pairs.questions == 60
-    assert fit(ids, documents, vectors, lookup, encoder, fields).slope >= 1
+    assert fit(ids, documents, vectors, lookup, encoder, fields).vectors.slope >= 1

@@ -9,12 +9,14 @@ import pytest
 from fedrag.core.errors import InputError
 from fedrag.core.protocols import Neighbours
 from fedrag.core.wire import ReleaseClass
-from retriever_node.calibration import Calibration
+from retriever_node.calibration import Calibration, Calibrations
 from retriever_node.collection import Collection
 from retriever_node.config import CollectionConfig
 from retriever_node.description import describe_collection
+from retriever_node.hybrid import WORDS, comparable_with, term_index
 from retriever_node.indexes import INDEXES
 from retriever_node.ingest import ingest
+from retriever_node.terms import terms_of
 
 
 def flat():
@@ -32,7 +34,7 @@ def filled(folder, store, encoder):
 
 def test_hits_by_hand(filled, store, encoder):
     """Best first, similarity by definition, probability by the stored calibration."""
-    store.put_calibration("c", store.generation("c"), Calibration(4.0, -1.0))
+    store.put_calibrations("c", store.generation("c"), Calibrations(Calibration(4.0, -1.0)))
     collection = Collection.open(store, "c", flat)
     query = encoder.encode_queries(["asthma inhaler"])[0]
     hits = collection.search(query, 5)
@@ -43,6 +45,29 @@ def test_hits_by_hand(filled, store, encoder):
         assert hit.similarity == pytest.approx(float(vectors[row] @ query), abs=1e-6)
         assert hit.probability == pytest.approx(1 / (1 + np.exp(-(4 * hit.similarity - 1))), abs=1e-6)
     assert all("asthma" in passage.text for passage in store.passages([hit.passage_id for hit in hits[:4]]))
+
+
+def test_words_are_found_where_the_question_is_told(filled, store, encoder):
+    """With terms: the best by (cosine + 0.4 words) / 1.4, with the probability of that calibration; without terms, or
+    at a collection that does not look for words: by vectors alone. What the values may be compared with says which."""
+    store.put_calibrations("c", store.generation("c"), Calibrations(both=Calibration(4.0, -1.0)))
+    collection = Collection.open(store, "c", flat, words=True)
+    query, question = encoder.encode_queries(["asthma inhaler"])[0], terms_of("leaflet 11, asthma")
+    ids, vectors = store.vectors("c")
+    terms = term_index(ids, store.passages)
+    words = terms.scored_with(terms.statistics()).score(question)
+    similarity = (vectors @ query + WORDS * words) / (1 + WORDS)
+    order = sorted(range(12), key=lambda row: (-float(similarity[row]), row))[:5]
+    hits = collection.search(query, 5, question)
+    assert [hit.passage_id for hit in hits] == [int(ids[row]) for row in order]
+    assert [hit.similarity for hit in hits] == pytest.approx(similarity[order].tolist(), abs=1e-6)
+    assert hits[0].probability == pytest.approx(1 / (1 + np.exp(-(4 * hits[0].similarity - 1))), abs=1e-6)
+    alone = Collection.open(store, "c", flat)
+    assert alone.search(query, 5, question) == alone.search(query, 5) == collection.search(query, 5) != hits
+    means = encoder.identity.comparable_with
+    assert (collection.term_statistics_epoch, alone.term_statistics_epoch) == ("own", None)
+    assert collection.comparable_with() == alone.comparable_with() == alone.comparable_with(question) == means
+    assert collection.comparable_with(question) == comparable_with(means) != means
 
 
 def test_more_than_there_is_and_nothing_at_all(filled, store, encoder):
@@ -80,9 +105,9 @@ def test_refresh_moves_on_to_the_present_generation(filled, folder, store, encod
 def test_a_new_calibration_is_picked_up(filled, store):
     """A calibration fitted later, on the same generation, comes with the next refresh."""
     collection = Collection.open(store, "c", flat)
-    store.put_calibration("c", store.generation("c"), Calibration(1.0, 0.0))
+    store.put_calibrations("c", store.generation("c"), Calibrations(Calibration(1.0, 0.0)))
     assert collection.refresh()
-    assert collection.calibration == Calibration(1.0, 0.0)
+    assert collection.calibrations == Calibrations(Calibration(1.0, 0.0))
 
 
 def test_searches_never_see_a_half_built_index(filled, folder, store, encoder):

@@ -21,7 +21,7 @@ from fedrag.core.config import PluginConfig
 from fedrag.core.protocols import VectorIndex
 from fedrag.core.wire import ReleaseClass
 from retriever_node.assemble import assemble, open_encoder, open_store
-from retriever_node.calibration import Calibration
+from retriever_node.calibration import Calibration, Calibrations
 from retriever_node.collection import Collection, Hit
 from retriever_node.config import CollectionConfig, NodeConfig
 from retriever_node.documents import Document, PassageDraft
@@ -57,11 +57,19 @@ def made(name: str = "faiss_hnsw") -> Callable[[], VectorIndex]:
 
 
 def saved_in(folder: Path, name: str = "faiss_hnsw", comparable_with: str = "x") -> SavedGenerations:
-    return SavedGenerations(folder, recipe(PluginConfig(name=name, settings=CHOICES[name]), comparable_with))
+    return SavedGenerations(
+        folder, recipe(PluginConfig(name=name, settings=CHOICES[name]), comparable_with, words=True)
+    )
+
+
+def searchable(*opening, **named) -> Collection:
+    """By words and vectors."""
+    return Collection.open(*opening, words=True, **named)
 
 
 def answers(collection: Collection, k: int = 10) -> list[tuple[Hit, ...]]:
-    return [collection.search(query, k) for query in QUERIES]
+    """By vectors alone, and by words too."""
+    return [collection.search(query, k, terms) for query in QUERIES for terms in ((), ("d1", "17", "unheard"))]
 
 
 def raw(folder: Path) -> bytes:
@@ -108,16 +116,16 @@ def corpus(store) -> PassageStore:
 @pytest.fixture(params=CHOICES)
 def kept(request, corpus, tmp_path) -> tuple[str, Path]:
     """A plug-in, and the folder in which a generation of it is saved."""
-    Collection.open(corpus, "c", made(request.param), saved_in(tmp_path / "i", request.param))
+    searchable(corpus, "c", made(request.param), saved_in(tmp_path / "i", request.param))
     return request.param, tmp_path / "i"
 
 
 def test_a_saved_generation_is_found_again_without_reading_a_vector(kept, corpus, monkeypatch):
     """Opened a second time, the store is asked for no vector and nothing is built; the hits are the same."""
     name, folder = kept
-    expected = answers(Collection.open(corpus, "c", made(name)))
+    expected = answers(searchable(corpus, "c", made(name)))
     monkeypatch.setattr(PassageStore, "stored_vectors", None)
-    opened = Collection.open(corpus, "c", made(name), saved_in(folder, name))
+    opened = searchable(corpus, "c", made(name), saved_in(folder, name))
     assert answers(opened) == expected
     assert (len(opened), opened.generation) == (240, corpus.generation("c"))
 
@@ -170,28 +178,28 @@ def captured_place(store: PassageStore, index: Callable[[], VectorIndex], saved:
             asked.append((generation, content))
             return saved.open(generation, content, empty)
 
-    Collection.open(store, "c", index, Asked())
+    searchable(store, "c", index, Asked())
     return asked[0]
 
 
 def test_a_damaged_generation_is_built_anew(kept, corpus, monkeypatch):
     """Every tenth damage: the same hits, and the generation on disk is whole again."""
     name, folder = kept
-    expected = answers(Collection.open(corpus, "c", made(name)))
+    expected = answers(searchable(corpus, "c", made(name)))
     (generation,) = folder.iterdir()
     for what, damage in list(mutations(generation))[::10]:
         damage()
-        assert answers(Collection.open(corpus, "c", made(name), saved_in(folder, name))) == expected, what
+        assert answers(searchable(corpus, "c", made(name), saved_in(folder, name))) == expected, what
         assert [path.name for path in folder.iterdir()] == [generation.name]
         with monkeypatch.context() as patched:
             patched.setattr(PassageStore, "stored_vectors", None)
-            assert answers(Collection.open(corpus, "c", made(name), saved_in(folder, name))) == expected, what
+            assert answers(searchable(corpus, "c", made(name), saved_in(folder, name))) == expected, what
 
 
 def test_what_was_made_of_something_else_is_not_taken(corpus, tmp_path, counted):
     """Other settings, another encoder, another content of the same generation, another name: all built anew."""
     folder = tmp_path / "i"
-    Collection.open(corpus, "c", made(), saved_in(folder))
+    searchable(corpus, "c", made(), saved_in(folder))
     generation, content = captured_place(corpus, made(), saved_in(folder))
     (place,) = folder.iterdir()
     others = [
@@ -218,9 +226,9 @@ def test_a_store_that_went_back_in_time_is_not_given_another_past(store, tmp_pat
     put(store, "b", unit(2, 30), "cd")
     put(restored, "b", unit(3, 30), "ef")
     assert store.generation("c") == restored.generation("c")
-    Collection.open(store, "c", made(), saved_in(tmp_path / "i"))
-    expected = answers(Collection.open(restored, "c", made()))
-    assert answers(Collection.open(restored, "c", made(), saved_in(tmp_path / "i"))) == expected
+    searchable(store, "c", made(), saved_in(tmp_path / "i"))
+    expected = answers(searchable(restored, "c", made()))
+    assert answers(searchable(restored, "c", made(), saved_in(tmp_path / "i"))) == expected
     assert len(list((tmp_path / "i").iterdir())) == 1
     restored.close()
 
@@ -232,7 +240,7 @@ def test_forgotten_vectors_are_gone_from_the_raw_files(corpus, tmp_path, name):
     canary = unit(99, 3)
     put(corpus, "canary", canary)
     folder = tmp_path / "i"
-    collection = Collection.open(corpus, "c", made(name), saved_in(folder, name))
+    collection = searchable(corpus, "c", made(name), saved_in(folder, name))
     half = folder / ".new-killed"
     half.mkdir()
     (half / "vectors.npy").write_bytes(canary.tobytes())
@@ -241,18 +249,18 @@ def test_forgotten_vectors_are_gone_from_the_raw_files(corpus, tmp_path, name):
     assert collection.refresh()
     assert not any(row.tobytes() in raw(folder) or row[:8].tobytes() in raw(folder) for row in canary)
     assert len(list(folder.iterdir())) == 1
-    assert answers(collection) == answers(Collection.open(corpus, "c", made("faiss_flat")))
+    assert answers(collection) == answers(searchable(corpus, "c", made("faiss_flat")))
 
 
 def test_the_last_document_leaves_nothing_behind(store, tmp_path):
     """An empty collection has no files."""
     put(store, "a", unit(1, 5))
-    collection = Collection.open(store, "c", made(), saved_in(tmp_path / "i"))
+    collection = searchable(store, "c", made(), saved_in(tmp_path / "i"))
     store.forget("c", "a")
     collection.refresh()
     assert list((tmp_path / "i").iterdir()) == []
-    assert answers(collection) == [()] * len(QUERIES)
-    assert answers(Collection.open(store, "c", made(), saved_in(tmp_path / "i"))) == [()] * len(QUERIES)
+    assert answers(collection) == [()] * 2 * len(QUERIES)
+    assert answers(searchable(store, "c", made(), saved_in(tmp_path / "i"))) == [()] * 2 * len(QUERIES)
 
 
 def test_collections_that_are_no_longer_served_leave_the_disk(tmp_path):
@@ -265,14 +273,16 @@ def test_collections_that_are_no_longer_served_leave_the_disk(tmp_path):
 
 
 def test_a_forgotten_passage_is_in_no_result_from_then_on(kept, corpus):
-    """Before any refresh: k results as if it had never been there, however many of the nearest are gone."""
+    """Before any refresh: k results as if it had never been there, however many of the nearest are gone. By words too:
+    only the statistics are those of the generation that is searched."""
     name, folder = kept
-    collection = Collection.open(corpus, "c", made(name), saved_in(folder, name))
+    collection = searchable(corpus, "c", made(name), saved_in(folder, name))
     for document in ("d1", "d0", "d3"):
         corpus.forget("c", document)
-        expected = answers(Collection.open(corpus, "c", made("faiss_flat")))
-        assert answers(collection) == expected
-        assert all(len(hits) == 10 for hits in expected)
+        expected = answers(searchable(corpus, "c", made("faiss_flat")))
+        assert answers(collection)[::2] == expected[::2]
+        there = set(corpus.vectors("c")[0].tolist())
+        assert all(len(hits) == 10 and {hit.passage_id for hit in hits} <= there for hits in answers(collection))
     assert all(len(hits) == 60 for hits in answers(collection, 200))
 
 
@@ -296,15 +306,15 @@ def test_a_deletion_is_followed_without_building(corpus, tmp_path):
             return index
 
     spy = Spy()
-    collection = Collection.open(corpus, "c", spy, saved_in(tmp_path / "i", "faiss_ivf"))
+    collection = searchable(corpus, "c", spy, saved_in(tmp_path / "i", "faiss_ivf"))
     corpus.forget("c", "d1")
     assert collection.refresh()
     corpus.forget("c", "d3")
     assert collection.refresh()
     assert spy.built == 1
-    expected = answers(Collection.open(corpus, "c", made("faiss_flat")))
+    expected = answers(searchable(corpus, "c", made("faiss_flat")))
     assert answers(collection) == expected
-    assert answers(Collection.open(corpus, "c", spy, saved_in(tmp_path / "i", "faiss_ivf"))) == expected
+    assert answers(searchable(corpus, "c", spy, saved_in(tmp_path / "i", "faiss_ivf"))) == expected
     assert spy.built == 1
     put(corpus, "d9", unit(9, 20))
     assert collection.refresh()
@@ -313,11 +323,11 @@ def test_a_deletion_is_followed_without_building(corpus, tmp_path):
 
 def test_a_new_calibration_builds_nothing(corpus, tmp_path, counted):
     """It is the store's, not the index's: neither a refresh nor a start builds for it."""
-    collection = Collection.open(corpus, "c", counted, saved_in(tmp_path / "i"))
-    corpus.put_calibration("c", corpus.generation("c"), Calibration(3.0, -1.0))
+    collection = searchable(corpus, "c", counted, saved_in(tmp_path / "i"))
+    corpus.put_calibrations("c", corpus.generation("c"), Calibrations(Calibration(3.0, -1.0)))
     assert collection.refresh()
-    opened = Collection.open(corpus, "c", counted, saved_in(tmp_path / "i"))
-    assert opened.calibration == collection.calibration == Calibration(3.0, -1.0)
+    opened = searchable(corpus, "c", counted, saved_in(tmp_path / "i"))
+    assert opened.calibrations == collection.calibrations == Calibrations(Calibration(3.0, -1.0))
     assert counted.builds == 1
 
 
@@ -328,7 +338,7 @@ def test_a_disk_that_takes_nothing_costs_the_next_start_only(corpus, tmp_path, m
     if fault == "folder":
         folder.write_bytes(b"")  # a file where the folder should be
     else:
-        Collection.open(corpus, "c", made(), saved_in(folder))
+        searchable(corpus, "c", made(), saved_in(folder))
         put(corpus, "new", unit(7, 3))
 
         def full(*_: object, **__: object) -> None:
@@ -336,15 +346,15 @@ def test_a_disk_that_takes_nothing_costs_the_next_start_only(corpus, tmp_path, m
 
         monkeypatch.setattr(np, "save", full)
     with capture_logs() as logs:
-        collection = Collection.open(corpus, "c", made(), saved_in(folder))
+        collection = searchable(corpus, "c", made(), saved_in(folder))
     assert [entry["event"] for entry in logs] == ["index_not_saved"]
-    assert answers(collection) == answers(Collection.open(corpus, "c", made("faiss_flat")))
+    assert answers(collection) == answers(searchable(corpus, "c", made("faiss_flat")))
     assert raw(folder) == b""
 
 
 def test_who_calls_during_a_build_builds_nothing_more(corpus, tmp_path, counted):
     """Six callers and one new document: one build. Then nothing is new."""
-    collection = Collection.open(corpus, "c", counted, saved_in(tmp_path / "i"))
+    collection = searchable(corpus, "c", counted, saved_in(tmp_path / "i"))
     put(corpus, "new", unit(7, 3))
     callers = [threading.Thread(target=collection.refresh) for _ in range(6)]
     for caller in callers:
@@ -360,9 +370,7 @@ def test_searches_during_ingest_and_refresh(corpus, tmp_path, encoder):
     """Two searchers, one ingest that puts and forgets, one refresher with a connection of its own, for two seconds: no
     error, no ghost of a document whose deletion was acknowledged before the search, generations move on, one folder."""
     path, folder = tmp_path / "node" / "passages.sqlite", tmp_path / "i"
-    collection = Collection.open(
-        corpus, "c", made(), saved_in(folder), lambda: PassageStore.open(path, encoder.identity)
-    )
+    collection = searchable(corpus, "c", made(), saved_in(folder), lambda: PassageStore.open(path, encoder.identity))
     forgotten: set[int] = set()
     errors: list[BaseException] = []
     searches, generations = [0], {collection.generation}
@@ -408,7 +416,7 @@ def test_searches_during_ingest_and_refresh(corpus, tmp_path, encoder):
     assert searches[0] > 50
     assert len(generations) > 2
     collection.refresh()
-    assert answers(collection) == answers(Collection.open(corpus, "c", made("faiss_flat")))
+    assert answers(collection) == answers(searchable(corpus, "c", made("faiss_flat")))
     assert len(list(folder.iterdir())) == 1
 
 
@@ -440,7 +448,6 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import test_generations as here
 from fedrag.encoders.hashing import Hashing
-from retriever_node.collection import Collection
 from retriever_node.store import PassageStore
 
 home, encoder = Path(sys.argv[2]), Hashing(64, 64)
@@ -465,7 +472,7 @@ def one(point):
         mine = PassageStore.open(home / "passages.sqlite", encoder.identity)
         for name in steps:
             setattr(os, name, counted(getattr(os, name)))
-        Collection.open(mine, "c", here.made(), here.saved_in(home / "i"))
+        here.searchable(mine, "c", here.made(), here.saved_in(home / "i"))
         os._exit(0)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
@@ -474,8 +481,8 @@ point = 0
 while True:
     here.put(store, "last", here.unit(point, 10))  # another generation each time
     died = one(point)
-    expected = here.answers(Collection.open(store, "c", here.made("faiss_flat")))
-    assert here.answers(Collection.open(store, "c", here.made(), here.saved_in(home / "i"))) == expected, point
+    expected = here.answers(here.searchable(store, "c", here.made("faiss_flat")))
+    assert here.answers(here.searchable(store, "c", here.made(), here.saved_in(home / "i"))) == expected, point
     assert len(list((home / "i").iterdir())) == 1, point
     if not died:
         break
@@ -493,8 +500,10 @@ def test_a_process_may_be_killed_at_any_step_of_saving(tmp_path):
 
 
 def test_the_recipe_tells_indexes_apart():
-    """Plug-in, settings and encoder each change it."""
+    """Plug-in, settings, encoder and whether words are searched for each change it."""
     plugins = [PluginConfig(name="a"), PluginConfig(name="b"), PluginConfig(name="a", settings={"x": 1})]
-    recipes = {recipe(plugin, encoder) for plugin in plugins for encoder in ("e", "f")}
-    assert len(recipes) == 6
+    recipes = {
+        recipe(plugin, encoder, words=words) for plugin in plugins for encoder in ("e", "f") for words in (True, False)
+    }
+    assert len(recipes) == 12
     assert os.sep not in "".join(SavedGenerations(Path(), one)._place(1, "c").name for one in recipes)

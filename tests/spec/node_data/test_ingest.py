@@ -98,7 +98,7 @@ def test_a_change_is_calibrated_anew(folder, store, encoder):
     for content in ("alpha", "beta"):
         folder({"a.md": content})
         run(root, store, encoder)
-        stored = store.calibration("c")
+        stored = store.calibrations("c")
         assert stored is not None
         assert stored[0] == store.generation("c")
 

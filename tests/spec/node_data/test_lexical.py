@@ -1,6 +1,8 @@
 """Words: BM25F by hand and by a library, and the best by words and vectors together by brute force."""
 
 import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import bm25s
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedrag.core.errors import IntegrityError
 from retriever_node.hybrid import WORDS, best
 from retriever_node.indexes import INDEXES
 from retriever_node.lexical import K1, TITLE_WEIGHT, B, TermIndex, TermStatistics, words
@@ -27,7 +30,7 @@ def test_terms() -> None:
 
 def test_by_hand() -> None:
     """Two passages, one term in one title and in the other's text: every number written out."""
-    index = TermIndex.build([["gout"], ["rest"]], [["pain", "pain"], ["gout", "toe", "toe"]])
+    index = TermIndex.build([(["gout"], ["pain", "pain"]), (["rest"], ["gout", "toe", "toe"])])
     statistics = index.statistics()
     assert (statistics.passages, statistics.length) == (2, 2 * TITLE_WEIGHT + 2 + 3)
     assert statistics.frequencies == {"gout": 2, "rest": 1, "pain": 1, "toe": 1}
@@ -45,9 +48,8 @@ def test_by_hand() -> None:
 @given(passages=st.lists(st.tuples(TERMS, TERMS), min_size=1, max_size=20), question=TERMS)
 def test_against_a_library(passages, question) -> None:
     """With its own statistics and titles written twice, bm25s gives the same sum; the divisor is that of idf."""
-    titles, texts = [title for title, _ in passages], [text for _, text in passages]
     written = [title * TITLE_WEIGHT + text for title, text in passages]
-    index = TermIndex.build(titles, texts)
+    index = TermIndex.build(passages)
     statistics = index.statistics()
     found = index.scored_with(statistics).score(question)
     asked = [term for term in question if any(term in one for one in written)]
@@ -63,13 +65,42 @@ def test_against_a_library(passages, question) -> None:
     assert (found < 1).all()
 
 
+@settings(max_examples=50, deadline=None)
+@given(passages=st.lists(st.tuples(TERMS, TERMS), max_size=8), question=TERMS)
+def test_saved_and_loaded(passages, question) -> None:
+    """On disk and back: the same statistics and scores, with no passage and with no term too."""
+    index = TermIndex.build(passages)
+    with TemporaryDirectory() as folder:
+        index.save(Path(folder))
+        loaded = TermIndex.load(Path(folder))
+        statistics = loaded.statistics()
+        assert statistics == index.statistics()
+        scores = loaded.scored_with(statistics).score(question)
+        assert scores.tolist() == index.scored_with(statistics).score(question).tolist()
+
+
+def test_a_saved_index_that_does_not_fit_together(tmp_path) -> None:
+    """Another vocabulary, a shorter file, a missing one: an error, and no index."""
+    TermIndex.build([(["gout"], ["toe", "toe"])]).save(tmp_path)
+    (tmp_path / "terms.txt").write_text("gout\ntoe\nacid", encoding="utf-8")
+    with pytest.raises(IntegrityError):
+        TermIndex.load(tmp_path)
+    (tmp_path / "terms.txt").write_text("gout\ntoe", encoding="utf-8")
+    (tmp_path / "terms-rows.npy").write_bytes(b"rubbish")
+    with pytest.raises(IntegrityError):
+        TermIndex.load(tmp_path)
+    (tmp_path / "terms-rows.npy").unlink()
+    with pytest.raises(OSError):  # noqa: PT011 - whichever the system gives
+        TermIndex.load(tmp_path)
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     parts=st.lists(st.lists(st.tuples(TERMS, TERMS), min_size=1, max_size=8), min_size=2, max_size=4), question=TERMS
 )
 def test_shared_statistics_make_hospitals_one_library(parts, question) -> None:
     """Statistics added up over hospitals: every passage scores as in one central index, bit for bit."""
-    indexes = [TermIndex.build([title for title, _ in part], [text for _, text in part]) for part in parts]
+    indexes = [TermIndex.build(part) for part in parts]
     own = [index.statistics() for index in indexes]
     shared = TermStatistics(
         passages=sum(one.passages for one in own),
@@ -77,7 +108,7 @@ def test_shared_statistics_make_hospitals_one_library(parts, question) -> None:
         frequencies={term: sum(one.frequencies.get(term, 0) for one in own) for term in VOCABULARY},
     )
     everything = [passage for part in parts for passage in part]
-    central = TermIndex.build([title for title, _ in everything], [text for _, text in everything])
+    central = TermIndex.build(everything)
     scored = np.concatenate([index.scored_with(shared).score(question) for index in indexes])
     assert scored.tolist() == central.scored_with(central.statistics()).score(question).tolist()
     title, text = everything[0]

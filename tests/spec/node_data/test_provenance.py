@@ -18,6 +18,7 @@ from health_records import (
 from typer.testing import CliRunner
 
 from fedrag.core.exchange import Citation
+from retriever_node.calibration import Calibration, Calibrations
 from retriever_node.cli import app
 from retriever_node.documents import Document, PassageDraft
 from retriever_node.ingest import ingest
@@ -122,6 +123,9 @@ def test_a_store_of_the_first_format_is_brought_up_to_date(tmp_path, encoder):
         "DROP TABLE patients",
         "ALTER TABLE documents DROP COLUMN encounter",
         "DELETE FROM settings WHERE name = 'document_key'",
+        "INSERT INTO calibrations VALUES ('c', 1, 5.0, -2.0, 6.0, -3.0)",
+        "ALTER TABLE calibrations DROP COLUMN both_slope",
+        "ALTER TABLE calibrations DROP COLUMN both_intercept",
         "PRAGMA user_version = 1",
     ):
         database.execute(statement)
@@ -131,6 +135,7 @@ def test_a_store_of_the_first_format_is_brought_up_to_date(tmp_path, encoder):
         store = PassageStore.open(path, encoder.identity)
         assert next(one.text for one in passages(store)) == "text"
         assert store.provenance([1]) == {1: Provenance((), "")}
+        assert store.calibrations("c") == (-1, Calibrations(Calibration(5.0, -2.0)))
         key = store.document_key
         assert len(key) == 32
         new = dataclasses.replace(old, document_id="new", patients=("p2", "p1"), encounter="e", identifiers=("Ann",))
@@ -141,7 +146,7 @@ def test_a_store_of_the_first_format_is_brought_up_to_date(tmp_path, encoder):
         assert store.check() == ()
         store.close()
     (written_format,) = sqlite3.connect(path).execute("PRAGMA user_version").fetchone()
-    assert written_format == FORMAT == 2
+    assert written_format == FORMAT == 3
 
 
 def test_health_records_by_the_command_line(tmp_path):

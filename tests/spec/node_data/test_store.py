@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fedrag.core.errors import ConfigError, FedragError, IntegrityError, Unavailable
-from retriever_node.calibration import Calibration
+from retriever_node.calibration import Calibration, Calibrations
 from retriever_node.documents import Document, PassageDraft
 from retriever_node.store import FORMAT, Counts, PassageStore, Problem
 
@@ -202,18 +202,18 @@ def test_check_finds_each_kind_of_damage(tmp_path, store, encoder):
         store.vectors("c")
 
 
-def test_calibration_and_description_are_kept_with_their_versions(tmp_path, store, encoder):
+def test_calibrations_and_description_are_kept_with_their_versions(tmp_path, store, encoder):
     """The newest calibration wins; a description's version moves only when its content does; both survive reopening."""
-    assert store.calibration("c") is None
-    store.put_calibration("c", 3, Calibration(5.0, -1.0))
-    store.put_calibration("c", 4, Calibration(7.0, -2.0))
+    assert store.calibrations("c") is None
+    store.put_calibrations("c", 3, Calibrations(Calibration(5.0, -1.0), Calibration(6.0, -3.0)))
+    store.put_calibrations("c", 4, Calibrations(Calibration(7.0, -2.0), Calibration(8.0, -4.0)))
     first, second = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 2, tzinfo=UTC)
     assert store.described("c", "aa", first) == (1, first)
     assert store.described("c", "aa", second) == (1, first)
     assert store.described("c", "bb", second) == (2, second)
     store.close()
     again = PassageStore.open(tmp_path / "node" / "passages.sqlite", encoder.identity)
-    assert again.calibration("c") == (4, Calibration(7.0, -2.0))
+    assert again.calibrations("c") == (4, Calibrations(Calibration(7.0, -2.0), Calibration(8.0, -4.0)))
     assert again.described("c", "aa", first) == (3, first)
     again.close()
 
