@@ -35,6 +35,7 @@ async def ask(
         candidates=candidates,
         offers_per_node=passages * limits.offers_per_passage,
         search_options=request.search_options,
+        filter=request.filter,
         deadline=Deadline.after_ms(request.deadline_ms or limits.deadline_ms),
     )
     return await answer(hop, parts)

@@ -31,7 +31,7 @@ from fedrag.core.protocols import (
     RoutingPolicy,
     Winner,
 )
-from fedrag.core.question import MAXIMUM_QUESTION_CHARACTERS, Question
+from fedrag.core.question import MAXIMUM_QUESTION_CHARACTERS, PassageFilter, Question
 from fedrag.core.wire import FloatVector, NodeId, RequestId, encode_vector
 from fedrag.encoders.language import detect
 from fedrag.fanout import Gathered, ask_all
@@ -78,6 +78,7 @@ class Hop:
     candidates: frozenset[NodeId]
     offers_per_node: int
     search_options: bool
+    filter: PassageFilter | None
     deadline: Deadline
 
 
@@ -190,6 +191,7 @@ async def ask_for_offers(
             comparable_with=parts.encoder.identity.comparable_with,
             text=wanted if parts.disclosure is QueryDisclosure.TEXT else None,
             k=hop.offers_per_node,
+            filter=hop.filter,
             deadline_ms=deadline.remaining_ms(),
             token=parts.issuer.token(hop.asker, node) if parts.issuer else None,
         )

@@ -14,12 +14,14 @@ import structlog
 from fedrag.core.collection import Prototype
 from fedrag.core.errors import InputError
 from fedrag.core.protocols import Neighbours, RemovesRows, VectorIndex
+from fedrag.core.question import PassageFilter
 from fedrag.core.wire import FloatVector
 from retriever_node import hybrid
 from retriever_node.calibration import Calibration, Calibrations
-from retriever_node.generations import Rows, SavedGenerations
+from retriever_node.generations import SavedGenerations
 from retriever_node.lexical import ScoredTerms, Terms
 from retriever_node.prototypes import prototypes
+from retriever_node.rows import Rows
 from retriever_node.store import PassageStore, StoredVectors
 
 _log = structlog.get_logger()
@@ -49,11 +51,12 @@ class Snapshot:
     def ids(self) -> npt.NDArray[np.int64]:
         return self.rows.ids
 
-    def search(self, vector: FloatVector, question: Terms, k: int) -> tuple[Hit, ...]:
+    def search(self, vector: FloatVector, question: Terms, k: int, wanted: PassageFilter | None) -> tuple[Hit, ...]:
+        vectors, allowed = self.rows.vectors, self.rows.passing(wanted)
         if self.scored is not None and question:
-            found = hybrid.best(self.index, self.rows.vectors, self.scored.score(question), vector, k)
+            found = hybrid.best(self.index, vectors, self.scored.score(question), vector, k, allowed)
             return self._hits(found, self.calibrations.both)
-        return self._hits(self.index.search(vector[None, :], k), self.calibrations.vectors)
+        return self._hits(hybrid.nearest(self.index, vectors, vector, k, allowed), self.calibrations.vectors)
 
     def _hits(self, found: Neighbours, calibration: Calibration) -> tuple[Hit, ...]:
         return tuple(
@@ -135,9 +138,11 @@ class Collection:
         encoder = self._store.encoder.comparable_with
         return hybrid.comparable_with(encoder) if self._words and question else encoder
 
-    def search(self, vector: FloatVector, k: int, question: Terms = ()) -> tuple[Hit, ...]:
-        """At most k hits, most similar first, ties by document id and offset; by words and vectors where the
-        question's terms are given and words are searched for, else by vectors alone.
+    def search(
+        self, vector: FloatVector, k: int, question: Terms = (), wanted: PassageFilter | None = None
+    ) -> tuple[Hit, ...]:
+        """At most k hits among the passages whose dates are wanted, most similar first, ties by document id and offset;
+        by words and vectors where the question's terms are given and words are searched for, else by vectors alone.
 
         Raises InputError: `wrong_dimension`, `not_a_unit_vector`.
         """
@@ -147,7 +152,7 @@ class Collection:
             raise InputError("the vector does not have length 1", code="not_a_unit_vector")
         snapshot, asked = self._snapshot, k
         while True:
-            hits = snapshot.search(vector, question, asked)
+            hits = snapshot.search(vector, question, asked, wanted)
             if self._store.generation(self.id) == snapshot.generation:
                 return hits[:k]
             there = {passage.passage_id for passage in self._store.passages([hit.passage_id for hit in hits])}
@@ -196,12 +201,12 @@ class Collection:
             if self._saved is not None and (rows := self._saved.open(generation, content, index)) is not None:
                 return Snapshot(generation, rows, index, _scored(rows), calibrations)
             stored = store.stored_vectors(self.id)
-            terms = hybrid.term_index(stored.ids, store.passages) if self._words else None
+            rows = Rows.read(stored.ids, stored.vectors, store.passages, words=self._words)
             if stored.generation != generation:
                 content = store.fingerprint(self.id)
             known = content if store.generation(self.id) == stored.generation else None
         built = self._built(before, stored)
-        rows, index = self._kept(Rows(stored.ids, stored.vectors, terms), stored.generation, known, built)
+        rows, index = self._kept(rows, stored.generation, known, built)
         return Snapshot(stored.generation, rows, index, _scored(rows), calibrations)
 
     def _reading(self) -> AbstractContextManager[PassageStore]:

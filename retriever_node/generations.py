@@ -3,6 +3,7 @@
     <collection>/<generation>-<digest>/
         ids.npy         int64 (rows,): the passage of each row
         vectors.npy     float32 (rows, dimension), memory-mapped
+        dates.npy       int32 (rows,): effective dates
         terms…          what the passages' words were counted to, memory-mapped
         …               what the index saved
         manifest.json   the size of every file, and the SHA-256 of each of its parts
@@ -19,13 +20,11 @@ import tempfile
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import structlog
 from pydantic import ValidationError
 
@@ -34,6 +33,7 @@ from fedrag.core.errors import FedragError, IntegrityError
 from fedrag.core.protocols import VectorIndex
 from fedrag.core.wire import Count, FloatMatrix, Sha256, Wire
 from retriever_node.lexical import TermIndex
+from retriever_node.rows import Rows
 from retriever_node.terms import RECIPE
 
 _log = structlog.get_logger()
@@ -43,6 +43,7 @@ _PART_BYTES: Final = 1 << 26
 _MANIFEST: Final = "manifest.json"
 _IDS: Final = "ids.npy"
 _VECTORS: Final = "vectors.npy"
+_DATES: Final = "dates.npy"
 _LIBRARIES: Final = ("faiss-cpu", "faiss-gpu", "hnswlib", "numpy")
 
 
@@ -57,15 +58,6 @@ class Manifest(Wire):
 
     folder: str
     files: tuple[SavedFile, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """`ids[position]` is the passage of row `position`; `terms` where words are searched for too."""
-
-    ids: npt.NDArray[np.int64]
-    vectors: FloatMatrix
-    terms: TermIndex | None = None
 
 
 def remove_others(folder: Path, collections: Collection[str]) -> None:
@@ -147,7 +139,7 @@ def _remove(folder: Path, stays: Callable[[str], bool]) -> None:
 
 def _write(folder: Path, name: str, rows: Rows, index: VectorIndex) -> None:
     index.save(folder)
-    for file, array in ((_IDS, rows.ids), (_VECTORS, rows.vectors)):
+    for file, array in ((_IDS, rows.ids), (_VECTORS, rows.vectors), (_DATES, rows.dates)):
         np.save(folder / file, array, allow_pickle=False)
     if rows.terms is not None:
         rows.terms.save(folder)
@@ -162,8 +154,9 @@ def _write(folder: Path, name: str, rows: Rows, index: VectorIndex) -> None:
 def _load(folder: Path, index: VectorIndex) -> Rows:
     ids = np.load(folder / _IDS, allow_pickle=False)
     vectors: FloatMatrix = np.asarray(np.load(folder / _VECTORS, mmap_mode="r", allow_pickle=False))
+    dates = np.load(folder / _DATES, allow_pickle=False)
     index.load(folder, vectors)
-    return Rows(ids, vectors, TermIndex.load(folder) if TermIndex.saved(folder) else None)
+    return Rows(ids, vectors, dates, TermIndex.load(folder) if TermIndex.saved(folder) else None)
 
 
 def _verify(folder: Path) -> None:

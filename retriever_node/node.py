@@ -169,8 +169,8 @@ class RetrieverNode:
         hits = [
             (served, hit)
             for served in self.collections.values()
-            if served.policy.admits(asker)
-            for hit in served.collection.search(query, request.k, question)
+            if served.policy.admits(asker) and _wanted(served, request)
+            for hit in served.collection.search(query, request.k, question, request.filter)
         ]
         hits.sort(key=lambda pair: (-pair[1].similarity, pair[0].id))  # stable: each search has its own order of ties
         return hits[: request.k]
@@ -253,6 +253,11 @@ class RetrieverNode:
 @lru_cache(maxsize=16_384)
 def _sketch(text: str) -> Sketch:
     return sketch_of(text)
+
+
+def _wanted(served: ServedCollection, request: OfferRequest) -> bool:
+    classes = request.filter.release_classes if request.filter else None
+    return classes is None or served.release_class in classes
 
 
 def _recipient(asker: NodeAsker, request: OfferRequest | ReleaseRequest) -> Recipient:

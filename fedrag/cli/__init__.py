@@ -89,12 +89,23 @@ def ask(
     ] = None,
     routing: Annotated[str | None, typer.Option(help="Routing policy instead of the federation's own.")] = None,
     deadline_ms: Annotated[int | None, typer.Option(help="Milliseconds the whole question may take.")] = None,
+    release_class: Annotated[
+        list[str], typer.Option("--class", help="Only among these: public, protocol, patient; once per class.")
+    ] = [],  # noqa: B006 - typer copies it
+    effective_from: Annotated[
+        str | None, typer.Option("--from", help="Only documents dated YYYY-MM-DD or later.")
+    ] = None,
+    effective_until: Annotated[
+        str | None, typer.Option("--until", help="Only documents dated YYYY-MM-DD or earlier.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask a federation that is running."""
     from fedrag.cli.ask import ask_once
 
-    ask_once(text, url, key, tuple(option), routing, deadline_ms, authority=authority, as_json=as_json)
+    only = {"release_classes": release_class, "effective_from": effective_from, "effective_until": effective_until}
+    asked = {"routing": routing, "deadline_ms": deadline_ms, "filter": {key: of for key, of in only.items() if of}}
+    ask_once(text, url, key, tuple(option), asked, authority=authority, as_json=as_json)
 
 
 @app.command()

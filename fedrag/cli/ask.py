@@ -1,6 +1,6 @@
 """One question to a running federation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -18,16 +18,16 @@ def ask_once(
     url: str,
     key: str,
     options: Sequence[str],
-    routing: str | None,
-    deadline_ms: int | None,
+    asked: Mapping[str, object],
     *,
     authority: Path | None,
     as_json: bool,
 ) -> None:
+    """`asked`: further fields of the request; empty ones are left out."""
     pairs = [option.partition("=") for option in options]
     try:
         question = Question(text=text, options={letter: option for letter, _, option in pairs})
-        request = AskRequest(question=question, routing=routing, deadline_ms=deadline_ms)
+        request = AskRequest.model_validate({"question": question, **{key: of for key, of in asked.items() if of}})
     except ValidationError as error:
         raise InputError(describe(error)) from None
     with Client(url, key, authority=authority) as client:

@@ -1,18 +1,19 @@
 """The two steps on the wire: offers without text, then the text of the winners."""
 
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
 from fedrag.core.identity import CompactToken
-from fedrag.core.question import Text
+from fedrag.core.question import PassageFilter, Text
 from fedrag.core.wire import (
     NUMBER,
     Base64,
     Code,
     Count,
+    Day,
     Finite,
     Milliseconds,
     Name,
@@ -46,6 +47,7 @@ class OfferRequest(Wire):
     text: Text | None
     k: Annotated[int, Field(ge=1, le=MAXIMUM_OFFERS), NUMBER]
     deadline_ms: Milliseconds
+    filter: PassageFilter | None = None
     token: CompactToken | None = None
 
 
@@ -122,7 +124,7 @@ class Citation(Wire):
     title: Annotated[str, StringConstraints(max_length=500)] = ""
     section: Annotated[str, StringConstraints(max_length=500)] = ""
     version: Annotated[str, StringConstraints(max_length=100)] = ""
-    effective_date: date | None = None
+    effective_date: Day | None = None
     locator: Annotated[str, StringConstraints(pattern=r"^char=\d+,\d+$")]
 
 

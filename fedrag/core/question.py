@@ -3,9 +3,9 @@
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from fedrag.core.wire import NUMBER, Name, NodeId, Wire
+from fedrag.core.wire import NUMBER, Day, Name, NodeId, ReleaseClass, Wire
 
 MAXIMUM_QUESTION_CHARACTERS: Final = 4000
 MAXIMUM_OPTIONS: Final = 26
@@ -78,6 +78,24 @@ class Question(Wire):
     language: LanguageTag | None = None
 
 
+class PassageFilter(Wire):
+    """Which passages may be found at all, by what is known of their documents; both days count.
+
+    A document without a date passes no limit of dates. Hospitals search among what passes: the filter takes nothing
+    out of a result that was found without it.
+    """
+
+    release_classes: Annotated[tuple[ReleaseClass, ...], Field(min_length=1, max_length=3)] | None = None
+    effective_from: Day | None = None
+    effective_until: Day | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "PassageFilter":
+        if self.effective_from and self.effective_until and self.effective_from > self.effective_until:
+            raise ValueError("effective_from is later than effective_until")
+        return self
+
+
 class AskRequest(Wire):
     """The body of `POST /v1/ask`: a question, and how it may be answered (None: the federation's default)."""
 
@@ -89,3 +107,4 @@ class AskRequest(Wire):
     """Ask only among these hospitals."""
     search_options: bool = True
     """Whether the options' words are searched for too, or the question's alone."""
+    filter: PassageFilter | None = None

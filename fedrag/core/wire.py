@@ -2,7 +2,9 @@
 
 import base64
 import binascii
+import re
 import uuid
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -44,6 +46,20 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
 """A stable, machine-readable code; never text."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def _day(value: object) -> object:
+    """Neither a moment nor a number of seconds."""
+    if not (isinstance(value, date) or (isinstance(value, str) and _DAY.fullmatch(value))):
+        raise ValueError("not a day, YYYY-MM-DD")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+"""A calendar day, YYYY-MM-DD."""
 
 
 def new_request_id() -> str:

@@ -50,6 +50,23 @@ def test_every_citation_points_at_released_evidence(federation, put_question) ->
     assert cited <= numbers
 
 
+def test_only_what_passes_the_filter_is_found(workshop, put_question) -> None:
+    """By class and by date, at every hospital; where nothing passes the answer abstains."""
+    old = workshop.hospital("old", {"w.md": f"---\neffective: 2015-01-01\n---\n{WARFARIN}"})
+    new = workshop.hospital("new", {"w.md": f"---\neffective: 2024-01-01\n---\n{WARFARIN}"}, ReleaseClass.PUBLIC)
+    coordinator = workshop.coordinator(old.remote, new.remote)
+
+    def found(**limits: object) -> set[str]:
+        answer = put_question(coordinator, "What reverses warfarin in major bleeding?", filter=limits)
+        return {node for one in answer.evidence.passages for node in (one.node, *one.also_held_by)}
+
+    assert found() == {"old", "new"}
+    assert found(release_classes=["protocol"]) == {"old"}
+    assert found(release_classes=["protocol", "public"]) == {"old", "new"}
+    assert found(effective_from="2020-01-01") == {"new"}
+    assert found(effective_until="2020-01-01", release_classes=["public"]) == set()
+
+
 def test_a_denied_collection_does_not_exist_for_anyone(federation, put_question) -> None:
     """Text of a patient collection is neither found, described nor named, though it matches best."""
     coordinator, _ = federation
