@@ -143,7 +143,7 @@ class Contenders:
             systems={
                 "central exact": Retrieved(central, self._nodes),
                 **{name: Retrieved(merged(nodes), nodes) for name, nodes in chosen.items()},
-                **self._worded(query.text, vector),
+                **self._worded(query.text, vector, routed["prototypes"].selected),
                 **self._merges("dense", _scores(offered, self._ids), query.text),
                 **self._lexical(query.text, words, central, holders(relevant)),
             },
@@ -178,19 +178,21 @@ class Contenders:
         holding = [frozenset(owners[row].tolist()) for row in best]
         return RagRoute(asked, holding, self._nodes, centroids, self._seed)
 
-    def _worded(self, text: str, vector: FloatVector) -> dict[str, Retrieved]:
-        """Words and vectors: every hospital with its own statistics, with those of all, and everything in one place."""
+    def _worded(self, text: str, vector: FloatVector, routed: Sequence[str]) -> dict[str, Retrieved]:
+        """Words and vectors: every hospital with its own statistics, with those of all, everything in one place; and
+        the hospitals chosen with their own, which is what a federation does unless told otherwise."""
         asked = terms_of(text)
 
-        def everywhere(federation: SimulatedFederation) -> Retrieved:
-            made = [one for node in self._nodes for one in federation.offers(node, vector, DEPTH, asked)]
-            return Retrieved([self._ids[at] for at in federation.merge(made, DEPTH)], self._nodes)
+        def at(nodes: Sequence[str], federation: SimulatedFederation) -> Retrieved:
+            made = [one for node in nodes for one in federation.offers(node, vector, DEPTH, asked)]
+            return Retrieved([self._ids[position] for position in federation.merge(made, DEPTH)], tuple(nodes))
 
         central = self._central.offers("everything", vector, DEPTH, asked)
         return {
             "central words and vectors": Retrieved([self._ids[position_of(one.offer)] for one in central], self._nodes),
-            "fedrag: words and vectors, own statistics": everywhere(self._federation),
-            "fedrag: words and vectors, shared statistics": everywhere(self._shared),
+            "fedrag: words and vectors, as shipped (prototypes, own statistics)": at(routed, self._federation),
+            "fedrag: words and vectors, own statistics": at(self._nodes, self._federation),
+            "fedrag: words and vectors, shared statistics": at(self._nodes, self._shared),
             "fedrag: BM25 with shared statistics": Retrieved(self._by_words(asked), self._nodes),
         }
 
