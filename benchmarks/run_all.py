@@ -91,6 +91,41 @@ BENCHMARKS: Final = (
         "vector_indexes.py",
         quick=("--rows", "12000", "--questions", "50"),
     ),
+    Benchmark(
+        ("kill",),
+        "a node's process killed at 250 points of its work",
+        "every acknowledged document there, no deleted one, the node starts",
+        "kill_sweep.py",
+        quick=("--per-phase", "3", "--moments", "1", "--documents", "8"),
+    ),
+    Benchmark(
+        ("soak",),
+        "ingest, deletes and 8 searchers at once, two minutes",
+        "0 errors, 0 ghosts, 0 missing; p95 ≤ 3 × quiet",
+        "node_soak.py",
+        quick=("--seconds", "20", "--documents", "300", "--turn", "5"),
+    ),
+    Benchmark(
+        ("fuzz",),
+        "hostile files",
+        "all as they should, ≤ 1,000 MiB, ≤ 120 s",
+        "ingest_fuzzing.py",
+        quick=("--scale", "0.1"),
+    ),
+    Benchmark(
+        ("calibration",),
+        "predicted and real relevance on MedQuAD",
+        "ECE ≤ 0.1, Brier below the base rate's, monotone",
+        "calibration_error.py",
+        quick=("--questions", "50", "--documents", "100"),
+    ),
+    Benchmark(
+        ("found", "leaks"),
+        "conditions and medications by a plain question; identifiers in what leaves",
+        "1; 0",
+        "findability.py",
+        quick=("--patients", "2"),
+    ),
     Benchmark(("B6",), "federated learning of the router", "≤ 10 rounds, ≤ 1 MB per node, ≤ 60 s of compute"),
     Benchmark(
         ("B7",), "latency and bytes with each privacy mechanism / without", "offers ≤ 1.5; ledger and audit ≤ 1.2"

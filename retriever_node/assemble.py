@@ -19,6 +19,7 @@ from retriever_node.home import NodeHome, open_config
 from retriever_node.indexes import INDEXES
 from retriever_node.node import RetrieverNode, ServedCollection
 from retriever_node.release import DEFAULT_POLICY, RELEASE_POLICIES
+from retriever_node.rerankers import RERANKERS
 from retriever_node.state import NodeState
 from retriever_node.store import PassageStore
 
@@ -56,6 +57,7 @@ def assemble(home: NodeHome) -> RetrieverNode:
             served.id: served for served in (_serve(home, config, one, store, encoder) for one in config.collections)
         },
         encoder=encoder,
+        reranker=RERANKERS.build(config.reranker.name, config.reranker.settings) if config.reranker else None,
         clock=time.time,
     )
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fedrag.core.protocols import Encoder
 from fedrag.core.wire import FloatMatrix
+from retriever_node.blas import one_blas_thread
 from retriever_node.documents import Passage
 from retriever_node.hybrid import fused
 from retriever_node.lexical import ScoredTerms, words
@@ -54,7 +55,7 @@ _PRIOR_SD: Final = (12.0, 6.0)
 """How far a fit may stray from DEFAULT (slope, intercept) before the ridge term costs half a nat each."""
 
 _MINIMUM_QUESTIONS: Final = 20
-_SAME_PASSAGE: Final = 0.98
+SAME_PASSAGE: Final = 0.98
 _STEPS: Final = 100
 _AT_ONCE: Final = 16
 
@@ -148,6 +149,7 @@ def fit(
     )
 
 
+@one_blas_thread()
 def labelled_pairs(
     ids: npt.NDArray[np.int64],
     documents: npt.NDArray[np.int64],
@@ -191,7 +193,7 @@ def labelled_pairs(
         to_query = vectors @ queries[first : first + _AT_ONCE].T
         to_asked = vectors @ vectors[[row for row, _ in some]].T
         for at, (row, pseudo) in enumerate(some):
-            copies = documents[to_asked[:, at] >= _SAME_PASSAGE]
+            copies = documents[to_asked[:, at] >= SAME_PASSAGE]
             rival = ~np.isin(documents, np.append(copies, documents[row]))
             own = float(honest[first + at] @ queries[first + at])
             scores = [np.append(to_query[rival, at].astype(np.float64), own)]

@@ -208,22 +208,58 @@ def search(
 ) -> None:
     """Search your own passages, on this machine, whatever the policy: for the owner's eyes only."""
     from retriever_node.assemble import assemble
-    from retriever_node.terms import terms_of
+    from retriever_node.search import Query
+    from retriever_node.search import search as found_by
 
     node = assemble(NodeHome(home))
-    query = node.encoder.encode_queries([text])[0]
-    words = terms_of(text)
-    hits = [(hit, served) for served in node.collections.values() for hit in served.collection.search(query, k, words)]
-    hits.sort(key=lambda pair: -pair[0].similarity)
-    passages = {passage.passage_id: passage for passage in node.store.passages([hit.passage_id for hit, _ in hits[:k]])}
-    for hit, served in hits[:k]:
-        passage = passages[hit.passage_id]
+    query = Query(node.encoder.encode_queries([text])[0], text)
+    collections = [served.collection for served in node.collections.values()]
+    for found in found_by(collections, query, k, node.store, node.reranker):
         terminal.out.print(
-            f"{hit.similarity:.3f}  P(relevant) {hit.probability:.2f}  "
-            f"{served.id}/{passage.document_name} § {passage.section}",
+            f"{found.similarity:.3f}  P(relevant) {found.probability:.2f}  "
+            f"{found.collection}/{found.passage.document_name} § {found.passage.section}",
             markup=False,
         )
-        terminal.out.print(f"       {passage.text[:200]}", markup=False, style="dim")
+        terminal.out.print(f"       {found.passage.text[:200]}", markup=False, style="dim")
+
+
+@app.command("train-reranker")
+def train_reranker(
+    home: Home,
+    output: Annotated[Path, typer.Option(help="The re-ranker: a new folder.")],
+    base: Annotated[
+        Path | None, typer.Option(help="A model folder to begin from; by default the encoder of `fedrag setup`.")
+    ] = None,
+    questions: Annotated[int, typer.Option(min=1, help="Questions made of each collection, at most.")] = 2_000,
+    epochs: Annotated[int, typer.Option(min=1, max=100, help="How often each is trained on.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the order and of weights that begin by chance.")] = 0,
+) -> None:
+    """Train a re-ranker on your own passages, on this machine. It remembers what it read: keep it here.
+
+    Needs the extra `training`. Minutes to hours on a processor; the figures at the end say whether it is worth using.
+    """
+    from retriever_node.assemble import assemble
+    from retriever_node.ingest import ingest_settings
+    from retriever_node.reranker_training import TrainingSettings, labelled_lists, train
+
+    place = NodeHome(home)
+    node = assemble(place)
+    lists = []
+    for one in open_config(place).collections:
+        fields = ingest_settings(one.reader).embed
+        asked = labelled_lists(node.store, node.collections[one.id].collection, node.encoder, fields, questions)
+        with terminal.progress(f"questions of {one.id}") as tick:
+            for done, made in enumerate(asked, start=1):
+                lists.append(made)
+                tick(done, min(questions, len(node.collections[one.id].collection)))
+    card = train(lists, output, TrainingSettings(base=base, epochs=epochs, seed=seed))
+    terminal.out.print(
+        f"{output}: trained on {card.questions} questions. On {card.held_out} others the mean reciprocal rank of the "
+        f"right passage is {card.read:.3f}; in the order of vectors it was {card.found:.3f}\n"
+        'to use it: [reranker] name = "cross_encoder", [reranker.settings] model = "…" in node.toml',
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 @app.command()
@@ -236,21 +272,63 @@ def describe(home: Home) -> None:
 
 @app.command()
 def check(home: Home) -> None:
-    """Check configuration, keys, passages and the audit chain; exit code 6 when something is damaged."""
+    """Check configuration, keys, passages, indexes and the audit chain; exit code 6 when something is damaged."""
     from retriever_node import audit
-    from retriever_node.assemble import assemble, open_encoder, open_store
+    from retriever_node.assemble import assemble
 
     place = NodeHome(home)
-    config = open_config(place)
-    problems = list(open_store(place, open_encoder(config)).check())
+    _require_sound(place)
     node = assemble(place)
     with node.state.transaction() as connection:
         entries = sum(1 for _ in audit.lines(connection))
-    for found in problems:
-        terminal.out.print(f"damaged: {found}", markup=False)
-    terminal.out.print(f"{config.node}: {len(problems)} problems; audit chain of {entries} lines intact", markup=False)
-    if problems:
-        raise typer.Exit(6)
+    terminal.out.print(f"{node.id}: 0 problems; audit chain of {entries} lines intact", markup=False)
+
+
+@app.command()
+def repair(home: Home) -> None:
+    """Take out what is damaged and can be made again, and say what was done; exit code 6 when something is left.
+
+    The audit log and the ledger are never touched. A store that SQLite cannot read is put aside and what is whole of it
+    saved: stop the node for that.
+    """
+    from datetime import UTC, datetime
+
+    from retriever_node.repair import repair as repair_home
+
+    place = NodeHome(home)
+    for sentence in repair_home(place, datetime.now(UTC)):
+        terminal.out.print(sentence, markup=False, soft_wrap=True)
+    _require_sound(place)
+    terminal.out.print("nothing is damaged", markup=False)
+
+
+@app.command()
+def backup(home: Home, output: Annotated[Path, typer.Option(help="The backup: a new folder.")]) -> None:
+    """Copy a node, which may serve and ingest meanwhile. The copy holds its private key and every text: guard it."""
+    from datetime import UTC, datetime
+
+    from retriever_node.backup import backup as back_up
+
+    about = back_up(NodeHome(home), output, datetime.now(UTC))
+    terminal.out.print(f"backup of {about.node} made in {output}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def restore(
+    home: Home, source: Annotated[Path, typer.Option("--from", help="The backup: a folder that `backup` made.")]
+) -> None:
+    """Make a node of a backup, in a new folder; exit code 6 when the backup is damaged. Then ingest."""
+    from datetime import UTC, datetime
+
+    from retriever_node.backup import restore as restore_node
+
+    about = restore_node(source, NodeHome(home), datetime.now(UTC))
+    terminal.out.print(
+        f"{about.node} as it was at {about.made_at.isoformat()}; quotas spent and requests seen since are forgotten\n"
+        f"next: fedrag-node ingest --home {home}",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 @app.command("audit")
@@ -264,6 +342,16 @@ def print_audit(home: Home) -> None:
     with NodeState(place.state).transaction() as connection:
         for line in audit.lines(connection):
             typer.echo(line)
+
+
+def _require_sound(place: NodeHome) -> None:
+    from retriever_node.repair import examine
+
+    findings = examine(place)
+    for found in findings:
+        terminal.out.print(f"damaged: {found.part}: {found.code} ({found.count})", markup=False)
+    if findings:
+        raise typer.Exit(6)
 
 
 def _collection(entry: str) -> CollectionConfig:

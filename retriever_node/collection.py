@@ -29,7 +29,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage a search found. It has no wire form: what leaves a hospital is an offer or a release."""
+    """The id of a passage that was found, and how near it is."""
 
     passage_id: int
     similarity: float

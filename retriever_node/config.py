@@ -57,6 +57,8 @@ class NodeConfig(Config):
     index: PluginConfig = PluginConfig(name="faiss_hnsw")
     words: bool = True
     """Search by words and vectors where the question is shown as text; False: by vectors alone."""
+    reranker: PluginConfig | None = None
+    """Reads the best of what was found, where the question is shown as text."""
     collections: tuple[CollectionConfig, ...] = ()
     coordinators: tuple[CoordinatorConfig, ...] = ()
     issuers: tuple[IssuerConfig, ...] = ()

@@ -14,11 +14,9 @@ then every other folder of the collection is removed, and with it what has been 
 """
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,38 +24,23 @@ from typing import Final
 
 import numpy as np
 import structlog
-from pydantic import ValidationError
 
 from fedrag.core.config import PluginConfig
 from fedrag.core.errors import FedragError, IntegrityError
 from fedrag.core.protocols import VectorIndex
-from fedrag.core.wire import Count, FloatMatrix, Sha256, Wire
+from fedrag.core.wire import FloatMatrix
 from retriever_node.lexical import TermIndex
+from retriever_node.manifest import flush, seal, verify
 from retriever_node.rows import Rows
 from retriever_node.terms import RECIPE
 
 _log = structlog.get_logger()
 
 _FORMAT: Final = 2
-_PART_BYTES: Final = 1 << 26
-_MANIFEST: Final = "manifest.json"
 _IDS: Final = "ids.npy"
 _VECTORS: Final = "vectors.npy"
 _DATES: Final = "dates.npy"
 _LIBRARIES: Final = ("faiss-cpu", "faiss-gpu", "hnswlib", "numpy")
-
-
-class SavedFile(Wire):
-    name: str
-    size_bytes: Count
-    parts_sha256: tuple[Sha256, ...]
-
-
-class Manifest(Wire):
-    """`folder`: the name it was written under, so that a folder is not taken for another."""
-
-    folder: str
-    files: tuple[SavedFile, ...]
 
 
 def remove_others(folder: Path, collections: Collection[str]) -> None:
@@ -87,7 +70,7 @@ class SavedGenerations:
         None where there is none that is whole; `index` is then to be built."""
         folder = self._place(generation, content)
         try:
-            _verify(folder)
+            verify(folder, folder.name)
             rows = _load(folder, index)
         except (OSError, IntegrityError):
             return None
@@ -105,7 +88,7 @@ class SavedGenerations:
             _write(aside, folder.name, rows, index)
             shutil.rmtree(folder, ignore_errors=True)  # a damaged one
             aside.rename(folder)
-            _flush(self._folder)
+            flush(self._folder)
             return _load(folder, loaded)
         except (OSError, FedragError):
             return None
@@ -122,13 +105,14 @@ class SavedGenerations:
 
 
 def _remove(folder: Path, stays: Callable[[str], bool]) -> None:
-    """What cannot be removed is reported: it may hold what was forgotten."""
+    """What cannot be removed is reported: it may hold what was forgotten. A folder without a dot is always whole."""
     with suppress(FileNotFoundError, NotADirectoryError):
         for path in list(folder.iterdir()):
             if not stays(path.name):
                 try:
                     if path.is_dir() and not path.is_symlink():
-                        shutil.rmtree(path)
+                        gone = path if path.name.startswith(".") else path.rename(path.with_name(f".gone-{path.name}"))
+                        shutil.rmtree(gone)
                     else:
                         path.unlink()
                 except FileNotFoundError:  # another process was faster
@@ -143,12 +127,7 @@ def _write(folder: Path, name: str, rows: Rows, index: VectorIndex) -> None:
         np.save(folder / file, array, allow_pickle=False)
     if rows.terms is not None:
         rows.terms.save(folder)
-    files = tuple(_measured(path) for path in sorted(folder.iterdir()))
-    (folder / _MANIFEST).write_text(Manifest(folder=name, files=files).model_dump_json(), encoding="utf-8")
-    for path in folder.iterdir():
-        path.chmod(0o600)
-        _flush(path)
-    _flush(folder)
+    seal(folder, name)
 
 
 def _load(folder: Path, index: VectorIndex) -> Rows:
@@ -157,49 +136,6 @@ def _load(folder: Path, index: VectorIndex) -> Rows:
     dates = np.load(folder / _DATES, allow_pickle=False)
     index.load(folder, vectors)
     return Rows(ids, vectors, dates, TermIndex.load(folder) if TermIndex.saved(folder) else None)
-
-
-def _verify(folder: Path) -> None:
-    """Raises IntegrityError or OSError unless the folder holds the files of its manifest, whole, and nothing else."""
-    written = (folder / _MANIFEST).read_bytes()
-    try:
-        manifest = Manifest.model_validate_json(written)
-    except ValidationError:
-        raise IntegrityError("the manifest of a saved index is damaged") from None
-    if manifest.model_dump_json().encode() != written or manifest.folder != folder.name:
-        raise IntegrityError("the manifest of a saved index is not its own")
-    paths = sorted(path for path in folder.iterdir() if path.name != _MANIFEST)
-    sizes = tuple((path.name, path.stat().st_size) for path in paths)
-    if sizes != tuple((file.name, file.size_bytes) for file in manifest.files):
-        raise IntegrityError("files of a saved index are missing, strange or of another length")
-    if tuple(_measured(path) for path in paths) != manifest.files:
-        raise IntegrityError("a file of a saved index is damaged")
-
-
-def _measured(path: Path) -> SavedFile:
-    """Its parts are hashed side by side, one per processor: hashing is most of a cold start."""
-    size = path.stat().st_size
-    with ThreadPoolExecutor(os.cpu_count()) as processors:
-        parts = tuple(processors.map(lambda start: _part_sha256(path, start), range(0, max(1, size), _PART_BYTES)))
-    return SavedFile(name=path.name, size_bytes=size, parts_sha256=parts)
-
-
-def _part_sha256(path: Path, start: int) -> str:
-    digest, left = hashlib.sha256(), _PART_BYTES
-    with path.open("rb") as file:
-        file.seek(start)
-        while left and (some := file.read(min(left, 1 << 20))):
-            digest.update(some)
-            left -= len(some)
-    return digest.hexdigest()
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _version(library: str) -> str:

@@ -3,7 +3,10 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -25,6 +28,8 @@ from retriever_node.readers import read_folder
 from retriever_node.store import PassageStore, StoredDocument
 
 BATCH: Final = 64
+_BATCHES: Final = 2
+"""Given to the encoder at a time: while one ends, the processors it no longer needs work on the next."""
 _RECIPE: Final = "passages 1"
 """Change it when `passages.split` or `passages.embedding_text` change what they make: everything is embedded anew."""
 
@@ -95,8 +100,9 @@ def ingest(
 ) -> IngestReport:
     """Brings a collection up to date with its folder.
 
-    The folder is read twice, to compare and to embed, so that only the documents in hand are in memory. Each document
-    is one transaction: killed half-way, the next run does what is left. `progress(done, total)` counts documents to
+    The folder is read twice, to compare and to embed, so that only the documents in hand are in memory. Documents are
+    read, cut and stored beside the encoder's work, always in the folder's order. Each is one transaction: killed
+    half-way, the next run does what is left. `progress(done, total)` counts documents that are on disk, of those to
     embed. A collection that has changed is calibrated anew.
 
     Raises InputError (`missing_folder`), ConfigError (`bad_setting`, `unknown_plugin`).
@@ -112,13 +118,14 @@ def ingest(
     read_again = read_folder(folder, collection, settings.readers, key=key)
     again = (item for item in read_again if isinstance(item, Document))
     wanted = (document for document in again if document.document_id in plan.embed)
-    for document, drafts, vectors in embedded(wanted, encoder, settings.embed):
-        store.put(document, drafts, vectors, ingested_sha256=_fingerprint(document, settings.embed))
-        done += 1
-        passages += len(drafts)
-        added += document.document_id not in stored
-        if progress:
-            progress(done, len(plan.embed))
+    with closing(embedded(wanted, encoder, settings.embed)) as ready:
+        for document, drafts, vectors in ready:
+            store.put(document, drafts, vectors, ingested_sha256=_fingerprint(document, settings.embed))
+            done += 1
+            passages += len(drafts)
+            added += document.document_id not in stored
+            if progress:
+                progress(done, len(plan.embed))
     store.checkpoint()
     calibrate(collection, store, encoder, settings.embed)
     return IngestReport(
@@ -166,8 +173,36 @@ def _plan(items: Iterator[Document | Unreadable], stored: dict[str, StoredDocume
 
 def embedded(
     documents: Iterator[Document], encoder: Encoder, fields: Sequence[Field]
-) -> Iterator[tuple[Document, tuple[PassageDraft, ...], FloatMatrix]]:
-    """Documents with their passages and vectors, in order; batches are filled across documents."""
+) -> Generator[tuple[Document, tuple[PassageDraft, ...], FloatMatrix]]:
+    """Documents with their passages and vectors, in order; batches are filled across documents.
+
+    The next batch is read and cut while earlier ones are encoded; at most _BATCHES + 1 are in memory. What the encoder
+    raises is raised here, before any document of its batch is handed out.
+    """
+    with ThreadPoolExecutor(_BATCHES, thread_name_prefix="encoding") as encoding:
+        waiting: deque[tuple[_Batch, Future[FloatMatrix]]] = deque()
+        try:
+            for batch in _batches(documents, encoder, fields):
+                waiting.append((batch, encoding.submit(_encoded, batch.texts, encoder)))
+                if len(waiting) > _BATCHES:
+                    yield from _rows(*waiting.popleft())
+            while waiting:
+                yield from _rows(*waiting.popleft())
+        finally:
+            for _, vectors in waiting:
+                vectors.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Documents with their passages, and what is encoded for all of these."""
+
+    documents: tuple[tuple[Document, tuple[PassageDraft, ...]], ...]
+    texts: tuple[str, ...]
+
+
+def _batches(documents: Iterator[Document], encoder: Encoder, fields: Sequence[Field]) -> Iterator[_Batch]:
+    """Of whole documents, with at least BATCH texts but the last."""
     waiting: list[tuple[Document, tuple[PassageDraft, ...]]] = []
     texts: list[str] = []
     for document in documents:
@@ -175,18 +210,21 @@ def embedded(
         waiting.append((document, drafts))
         texts.extend(embedding_text(draft, encoder, fields) for draft in drafts)
         if len(texts) >= BATCH:
-            yield from _encoded(waiting, texts, encoder)
+            yield _Batch(tuple(waiting), tuple(texts))
             waiting, texts = [], []
-    yield from _encoded(waiting, texts, encoder)
+    yield _Batch(tuple(waiting), tuple(texts))
 
 
-def _encoded(
-    waiting: Sequence[tuple[Document, tuple[PassageDraft, ...]]], texts: Sequence[str], encoder: Encoder
-) -> Iterator[tuple[Document, tuple[PassageDraft, ...], FloatMatrix]]:
+def _encoded(texts: Sequence[str], encoder: Encoder) -> FloatMatrix:
     batches = [encoder.encode_passages(texts[first : first + BATCH]) for first in range(0, len(texts), BATCH)]
-    vectors = np.concatenate(batches) if batches else np.empty((0, encoder.identity.dimension), dtype=np.float32)
-    first = 0
-    for document, drafts in waiting:
+    return np.concatenate(batches) if batches else np.empty((0, encoder.identity.dimension), dtype=np.float32)
+
+
+def _rows(
+    batch: _Batch, encoded: Future[FloatMatrix]
+) -> Iterator[tuple[Document, tuple[PassageDraft, ...], FloatMatrix]]:
+    vectors, first = encoded.result(), 0
+    for document, drafts in batch.documents:
         yield document, drafts, vectors[first : first + len(drafts)]
         first += len(drafts)
 

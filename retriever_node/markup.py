@@ -9,6 +9,8 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 from fedrag.core.errors import InputError
 from retriever_node.outline import Outline, table_lines
 
+MAXIMUM_ELEMENTS: Final = 1_500_000
+"""Of one document: each is an object in memory, a hundred bytes for the four it may have in the file."""
 _MAXIMUM_DEPTH: Final = 200
 _MAXIMUM_COLUMNS: Final = 64
 _DROPPED: Final = re.compile(
@@ -32,7 +34,7 @@ _HIDDEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IG
 def parse_xml(raw: bytes) -> Element:
     """XML without a document type, so without entities of its own: nothing expands and nothing outside is read.
 
-    Raises InputError: `document_type`, `too_deep`, `bad_xml`.
+    Raises InputError: `document_type`, `too_deep`, `too_large`, `bad_xml`.
     """
     # What is refused is refused in the tree builder, before the parser has acted on it.
     parser = XMLParser(target=_Bounded())  # noqa: S314
@@ -49,7 +51,7 @@ def parse_xml(raw: bytes) -> Element:
 class _Bounded(TreeBuilder):
     def __init__(self) -> None:
         super().__init__()
-        self._depth = 0
+        self._depth = self._elements = 0
 
     def doctype(self, name: str, pubid: str, system: str) -> None:  # noqa: ARG002 - all of them are refused
         raise InputError("declares a document type", code="document_type")
@@ -58,6 +60,9 @@ class _Bounded(TreeBuilder):
         self._depth += 1
         if self._depth > _MAXIMUM_DEPTH:
             raise InputError(f"more than {_MAXIMUM_DEPTH} elements inside each other", code="too_deep")
+        self._elements += 1
+        if self._elements > MAXIMUM_ELEMENTS:
+            raise InputError(f"more than {MAXIMUM_ELEMENTS} elements", code="too_large")
         return super().start(tag, attrs)
 
     def end(self, tag: str) -> Element:

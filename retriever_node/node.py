@@ -6,7 +6,7 @@
 Each step that can deny runs before anything is returned, so an error anywhere is a denial.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -26,21 +26,19 @@ from fedrag.core.exchange import (
     Similarity,
     Sketch,
 )
-from fedrag.core.protocols import Encoder
+from fedrag.core.protocols import Encoder, Reranker
 from fedrag.core.sketch import sketch_of
 from fedrag.core.wire import FloatVector, Name, NodeId, ReleaseClass, decode_vector
 from fedrag.http.signing import Signer, signed_bytes
 from retriever_node import audit, ledger
-from retriever_node.collection import Collection, Hit
+from retriever_node.collection import Collection
 from retriever_node.config import QuotaConfig
-from retriever_node.documents import Passage
 from retriever_node.gate import Gate
 from retriever_node.handles import HandleSealer, Recipient, SealedPassage
-from retriever_node.lexical import Terms
 from retriever_node.release import NodeAsker, ReleasePolicy
+from retriever_node.search import Found, Query, search
 from retriever_node.state import NodeState
 from retriever_node.store import PassageStore
-from retriever_node.terms import terms_of
 
 HANDLE_LIFETIME_S: Final = 600
 
@@ -72,6 +70,7 @@ class RetrieverNode:
     quota: QuotaConfig
     collections: Mapping[NodeId, ServedCollection]
     encoder: Encoder
+    reranker: Reranker | None
     clock: Callable[[], float]
 
     def describe(self) -> NodeDescription:
@@ -98,15 +97,9 @@ class RetrieverNode:
         asker = self._identify(request)
         recipient = _recipient(asker, request)
         deadline.require()
-        question = terms_of(request.text or "")
-        hits = self._search(asker, request, question)
+        found = self._search(asker, request)
         deadline.require()
-        passages = {passage.passage_id: passage for passage in self.store.passages([hit.passage_id for _, hit in hits])}
-        offers = tuple(
-            self._offer(rank, served, hit, passages[hit.passage_id], recipient, question)
-            for rank, (served, hit) in enumerate(hits, start=1)
-            if hit.passage_id in passages
-        )
+        offers = tuple(self._offer(rank, one, recipient) for rank, one in enumerate(found, start=1))
         with self.state.transaction() as connection:
             audit.append(connection, self._event("offers", request.request_id, recipient))
         return Offers(node=self.id, request_id=request.request_id, offers=offers)
@@ -159,21 +152,15 @@ class RetrieverNode:
             raise Refused("a request for another node", code="wrong_node")
         return self.gate.identify(request.token, request.coordinator)
 
-    def _search(
-        self, asker: NodeAsker, request: OfferRequest, question: Terms
-    ) -> Sequence[tuple[ServedCollection, Hit]]:
-        """The k nearest passages over the collections that exist for this asker; ties by collection, then document."""
-        query = self._query(request)
-        if query is None:
+    def _search(self, asker: NodeAsker, request: OfferRequest) -> tuple[Found, ...]:
+        """Over the collections that exist for this asker."""
+        vector = self._query(request)
+        if vector is None:
             return ()
-        hits = [
-            (served, hit)
-            for served in self.collections.values()
-            if served.policy.admits(asker) and _wanted(served, request)
-            for hit in served.collection.search(query, request.k, question, request.filter)
-        ]
-        hits.sort(key=lambda pair: (-pair[1].similarity, pair[0].id))  # stable: each search has its own order of ties
-        return hits[: request.k]
+        there = [served for served in self.collections.values() if served.policy.admits(asker)]
+        wanted = [served.collection for served in there if _wanted(served, request)]
+        query = Query(vector, request.text, request.filter)
+        return search(wanted, query, request.k, self.store, self.reranker)
 
     def _query(self, request: OfferRequest) -> FloatVector | None:
         if request.vector is not None and request.comparable_with == self.encoder.identity.comparable_with:
@@ -183,19 +170,12 @@ class RetrieverNode:
             return vector
         return None
 
-    def _offer(
-        self,
-        rank: int,
-        served: ServedCollection,
-        hit: Hit,
-        passage: Passage,
-        recipient: Recipient,
-        question: Terms,
-    ) -> Offer:
+    def _offer(self, rank: int, found: Found, recipient: Recipient) -> Offer:
+        served = self.collections[found.collection]
         handle = self.sealer.seal(
             SealedPassage(
                 collection=served.id,
-                passage_id=hit.passage_id,
+                passage_id=found.passage.passage_id,
                 generation=served.collection.generation,
                 policy=served.policy_version,
                 expires_at=int(self.clock()) + HANDLE_LIFETIME_S,
@@ -203,13 +183,13 @@ class RetrieverNode:
             recipient,
         )
         if served.release_class is ReleaseClass.PATIENT:
-            return Offer(handle=handle, rank=rank, probability=_bucket(hit.probability))
+            return Offer(handle=handle, rank=rank, probability=_bucket(found.probability))
         return Offer(
             handle=handle,
             rank=rank,
-            probability=hit.probability,
-            similarity=Similarity(value=hit.similarity, comparable_with=served.collection.comparable_with(question)),
-            sketch=_sketch(passage.text),
+            probability=found.probability,
+            similarity=Similarity(value=found.similarity, comparable_with=found.comparable_with),
+            sketch=_sketch(found.passage.text),
         )
 
     def _open(self, request: ReleaseRequest, recipient: Recipient) -> dict[str, SealedPassage]:

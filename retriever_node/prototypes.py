@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from fedrag.core.collection import Prototype
 from fedrag.core.wire import FloatMatrix, encode_vector
+from retriever_node.blas import one_blas_thread
 
 MINIMUM_MEMBERS: Final = 5
 MAXIMUM_PROTOTYPES: Final = 64
@@ -24,13 +25,15 @@ Labels = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
 
 
+@one_blas_thread()
 def prototypes(
     vectors: FloatMatrix, minimum_members: int = MINIMUM_MEMBERS, maximum: int = MAXIMUM_PROTOTYPES
 ) -> tuple[Prototype, ...]:
     """Clusters of a collection, largest first; their masses sum to its size. () below `minimum_members` rows.
 
     k-means, with as many clusters as the collection is diverse (`_number`). Clusters with too few members are joined
-    with their nearest neighbour. The same rows always give the same prototypes.
+    with their nearest neighbour. The same rows always give the same prototypes,
+    however many processors there are.
     """
     if len(vectors) < max(1, minimum_members):
         return ()

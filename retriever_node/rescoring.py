@@ -26,11 +26,12 @@ def rescored(vectors: FloatMatrix, queries: FloatMatrix, candidates: Positions, 
     return Neighbours(chosen, similarities)
 
 
-def completed(vectors: FloatMatrix, queries: FloatMatrix, candidates: Positions, k: int) -> Positions:
-    """The candidates, where they are enough for k results. A search that looks at a part of the rows may come back with
-    fewer (many equal rows cut a graph apart, a list may be short): for such a query every row is compared."""
-    enough = min(k, len(vectors), candidates.shape[1])
-    for number in np.flatnonzero((candidates >= 0).sum(axis=1) < enough):
+def completed(vectors: FloatMatrix, queries: FloatMatrix, candidates: Positions) -> Positions:
+    """The candidates, where there are as many as were asked for. A search that looks at a part of the rows may come back
+    with fewer (many equal rows cut a graph apart, a list may be short), and then what it has not reached may be better
+    than what it has: for such a query every row is compared."""
+    asked = min(len(vectors), candidates.shape[1])
+    for number in np.flatnonzero((candidates >= 0).sum(axis=1) < asked):
         candidates[number] = _nearest(vectors, queries[number], candidates.shape[1])
     return candidates
 

@@ -9,8 +9,8 @@ import json
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -97,7 +97,11 @@ ALTER TABLE calibrations ADD COLUMN both_slope REAL;
 ALTER TABLE calibrations ADD COLUMN both_intercept REAL;
 """
 
-_STEPS: Final = (_FIRST_FORMAT, _WITH_PROVENANCE, _WITH_WORDS)
+_WITH_CHECKSUMS: Final = """
+ALTER TABLE documents ADD COLUMN rows_sha256 TEXT NOT NULL DEFAULT ''
+"""
+
+_STEPS: Final = (_FIRST_FORMAT, _WITH_PROVENANCE, _WITH_WORDS, _WITH_CHECKSUMS)
 """What each format adds to the one before it: a new store takes all steps, an older one those it has not taken."""
 
 FORMAT: Final = len(_STEPS)
@@ -112,6 +116,37 @@ SELECT passage_id, encounter, json_group_array(key) FILTER (WHERE key IS NOT NUL
 FROM passages JOIN documents USING (document)
 LEFT JOIN patients_of_documents USING (document) LEFT JOIN patients USING (patient)
 """
+
+_HEADS: Final = """
+SELECT document, rows_sha256, collection, document_id, name, title, version, effective_date, source, ingested_sha256,
+encounter FROM documents
+"""
+_PATIENTS_OF: Final = "SELECT key FROM patients_of_documents JOIN patients USING (patient) WHERE document = ?"
+_ROWS_OF: Final = """
+SELECT section, start, "end", text, vector FROM passages LEFT JOIN vectors USING (passage_id) WHERE document = ?
+ORDER BY start, passage_id
+"""
+_STRAYS: Final = (
+    "DELETE FROM passages WHERE document NOT IN (SELECT document FROM documents)",
+    "DELETE FROM vectors WHERE passage_id NOT IN (SELECT passage_id FROM passages)",
+    "DELETE FROM patients_of_documents WHERE document NOT IN (SELECT document FROM documents)",
+    "DELETE FROM patients_of_documents WHERE patient NOT IN (SELECT patient FROM patients)",
+    "DELETE FROM patients WHERE patient NOT IN (SELECT patient FROM patients_of_documents)",
+    "DELETE FROM calibrations WHERE collection NOT IN (SELECT collection FROM collections)",
+    "INSERT OR IGNORE INTO collections (collection) SELECT collection FROM documents",
+)
+
+
+def rows_sha256(
+    head: Sequence[str | None], patients: Iterable[str], rows: Iterable[tuple[str, int, int, str, bytes | None]]
+) -> str:
+    """Of everything stored about one document: its own fields, its patients' keys, and of each passage, in order of
+    offset, section, start, end, text and vector."""
+    digest = hashlib.sha256(json.dumps([*head, sorted(patients)]).encode())
+    for section, start, end, text, vector in rows:
+        raw = vector or b""
+        digest.update(json.dumps([section, start, end, text, len(raw)]).encode() + raw)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +243,9 @@ class PassageStore:
             for step in _STEPS[written:]:
                 for statement in step.split(";\n"):
                     database.execute(statement)
+            for head in database.execute(_HEADS).fetchall() if 0 < written < FORMAT else ():
+                checksum = self._rows_sha256(database, head)
+                database.execute("UPDATE documents SET rows_sha256 = ? WHERE document = ?", (checksum, head[0]))
             if not written:
                 database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                 database.execute("INSERT INTO settings VALUES ('encoder', ?)", (self.encoder.model_dump_json(),))
@@ -264,6 +302,15 @@ class PassageStore:
             raise IntegrityError(f"vectors {vectors.shape} are not {expected} finite numbers", code="bad_vectors")
         rows = np.ascontiguousarray(vectors, dtype="<f4")
         effective = document.effective_date.isoformat() if document.effective_date else None
+        head = (
+            *(document.collection, document.document_id, document.name, document.title, document.version, effective),
+            *(document.source, ingested_sha256 or document.content_sha256, document.encounter),
+        )
+        written = [
+            (passage.section, passage.start, passage.end, passage.text, vector.tobytes())
+            for passage, vector in zip(passages, rows, strict=True)
+        ]
+        checksum = rows_sha256(head, set(document.patients), sorted(written, key=lambda row: row[1]))
         with self._writing() as database:
             self._touch(database, document.collection)
             database.execute(
@@ -272,26 +319,16 @@ class PassageStore:
             )
             key = database.execute(
                 "INSERT INTO documents (collection, document_id, name, title, version, effective_date, source,"
-                " ingested_sha256, encounter) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    document.collection,
-                    document.document_id,
-                    document.name,
-                    document.title,
-                    document.version,
-                    effective,
-                    document.source,
-                    ingested_sha256 or document.content_sha256,
-                    document.encounter,
-                ),
+                " ingested_sha256, encounter, rows_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*head, checksum),
             ).lastrowid
             self._put_patients(database, key, document)
-            for passage, vector in zip(passages, rows, strict=True):
+            for *passage, vector in written:
                 passage_id = database.execute(
                     'INSERT INTO passages (document, section, start, "end", text) VALUES (?, ?, ?, ?, ?)',
-                    (key, passage.section, passage.start, passage.end, passage.text),
+                    (key, *passage),
                 ).lastrowid
-                database.execute("INSERT INTO vectors VALUES (?, ?)", (passage_id, vector.tobytes()))
+                database.execute("INSERT INTO vectors VALUES (?, ?)", (passage_id, vector))
 
     def _put_patients(self, database: sqlite3.Connection, document: int | None, about: Document) -> None:
         for patient in about.patients:
@@ -336,10 +373,12 @@ class PassageStore:
                 self._touch(database, collection)
         return bool(gone)
 
-    def checkpoint(self) -> None:
-        """Moves the write-ahead log into the file and empties it, as far as no other process is reading."""
+    def checkpoint(self) -> bool:
+        """Moves the write-ahead log into the file and empties it. False when another process was reading for so long
+        that some of it is still there; the next one takes it."""
         with self._translated():
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            ((hindered, _, _),) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            return not hindered
 
     def collections(self) -> tuple[str, ...]:
         return tuple(row[0] for row in self._read("SELECT collection FROM collections ORDER BY collection"))
@@ -479,7 +518,49 @@ class PassageStore:
         if not any(problem.count for problem in problems):
             crooked = sum(self._not_unit(collection) for collection in self.collections())
             problems.append(Problem("not_a_unit_vector", crooked))
+        if not any(problem.count for problem in problems):
+            problems.append(Problem("altered_document", len(self.unsound())))
         return tuple(problem for problem in problems if problem.count)
+
+    def unsound(self) -> tuple[tuple[str, str], ...]:
+        """Collection and id of every document that is not, to the last byte, what was put, or cannot be searched."""
+        with self._transaction("DEFERRED") as database:
+            return tuple(
+                (head[2], head[3])
+                for head in database.execute(_HEADS).fetchall()
+                if self._rows_sha256(database, head) != head[1] or not self._searchable(database, head[0])
+            )
+
+    def mend(self) -> tuple[tuple[tuple[str, str], ...], int]:
+        """Forgets the documents that are unsound, so that the next ingest brings them back, and takes out rows that
+        belong to nothing: which documents, how many rows."""
+        with self._writing() as database:
+            strays = sum(database.execute(statement).rowcount for statement in _STRAYS)
+        unsound = self.unsound()
+        for collection, document_id in unsound:
+            self.forget(collection, document_id)
+        self.checkpoint()
+        return unsound, strays
+
+    def continue_after(self, document_key: bytes, passage_id: int, generations: dict[str, int]) -> None:
+        """Makes an empty store the successor of a lost one: the same ids for patients' documents, no passage id and no
+        known generation a second time."""
+        with self._writing() as database:
+            database.execute("UPDATE settings SET value = ? WHERE name = 'document_key'", (document_key.hex(),))
+            database.execute("INSERT INTO sqlite_sequence VALUES ('passages', ?)", (passage_id,))
+            for collection, generation in generations.items():
+                row = (collection, generation + 1)
+                database.execute("INSERT INTO collections (collection, generation) VALUES (?, ?)", row)
+
+    def _rows_sha256(self, database: sqlite3.Connection, head: tuple[Any, ...]) -> str:
+        patients = [row[0] for row in database.execute(_PATIENTS_OF, head[:1])]
+        return rows_sha256(head[2:], patients, database.execute(_ROWS_OF, head[:1]))
+
+    def _searchable(self, database: sqlite3.Connection, document: int) -> bool:
+        rows = database.execute(_ROWS_OF, (document,)).fetchall()
+        fits = all(row[4] is not None and len(row[4]) == 4 * self.encoder.dimension for row in rows)
+        lengths = [float(np.linalg.norm(np.frombuffer(row[4], dtype="<f4"))) for row in rows] if fits else []
+        return bool(lengths) and all(abs(length - 1) < 1e-3 for length in lengths)
 
     def _not_unit(self, collection: str) -> int:
         lengths = np.linalg.norm(self.vectors(collection)[1], axis=1)
@@ -530,6 +611,16 @@ class PassageStore:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._transaction("IMMEDIATE") as database:
             yield database
+
+
+def advance_descriptions(path: Path, now_s: int, collections: Iterable[str] = ()) -> None:
+    """Of a store that was taken back to an earlier state: its next descriptions have higher versions than any it gave
+    out, since these grow more slowly than the seconds do; a router refuses a version lower than one it has seen.
+    `collections` that it may have lost count as well."""
+    with closing(sqlite3.connect(path)) as database, database:
+        for collection in collections:
+            database.execute("INSERT OR IGNORE INTO collections (collection) VALUES (?)", (collection,))
+        database.execute("UPDATE collections SET description_version = max(description_version, ?)", (now_s,))
 
 
 def _passage(row: tuple[Any, ...]) -> Passage:

@@ -17,7 +17,8 @@ from fedrag.core.wire import FloatMatrix, FloatVector, NodeId
 
 
 class Encoder(Protocol):
-    """Text to unit vectors. Queries and passages are encoded apart: many models want different prefixes."""
+    """Text to unit vectors. Queries and passages are encoded apart: many models want different prefixes. Used
+    by several threads at once."""
 
     @property
     def identity(self) -> EncoderIdentity: ...
@@ -80,6 +81,28 @@ class RemovesRows(Protocol):
     def without(self, positions: npt.NDArray[np.int64], vectors: FloatMatrix) -> VectorIndex:
         """Another index, over these rows: its own without those at `positions`, the others moved up. This one stays as
         it is and may be searched meanwhile."""
+        ...
+
+
+class Reranker(Protocol):
+    """Reads a question and a passage together, and so puts what was found into a better order."""
+
+    @property
+    def candidates(self) -> int:
+        """How many of the passages found it is to read, at least."""
+        ...
+
+    @property
+    def comparable_with(self) -> str:
+        """What two values of relevance must agree on before they mean the same."""
+        ...
+
+    def relevance(self, question: str, passages: Sequence[str]) -> FloatVector:
+        """float32 (len(passages),), in [0, 1], higher is better; of each passage by itself."""
+        ...
+
+    def probability(self, relevance: float) -> float:
+        """Calibrated P(relevant), not falling with relevance."""
         ...
 
 

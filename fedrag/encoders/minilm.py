@@ -4,7 +4,10 @@ Mean of the token vectors, scaled to length 1; no prefixes; 256 tokens with [CLS
 model in place (`minilm_setup`). Model: sentence-transformers/all-MiniLM-L6-v2, Apache-2.0.
 """
 
-from collections.abc import Iterator, Sequence
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -21,21 +24,32 @@ from fedrag.encoders.minilm_files import GRAPH, TOKENIZER, WEIGHTS_SHA256, check
 DIMENSION: Final = 384
 _CLS: Final = 101
 _SEP: Final = 102
-_PAD: Final = 0
 _MAXIMUM_TOKENS: Final = 256
-_BATCH: Final = 32
+_SHORT: Final = 32
+"""Tokens. Up to here several texts in one pass are faster than one by one, up to twice; longer ones gain nothing."""
+_BATCH: Final = 16
 _WARNINGS_OFF: Final = 3
 
 
+def _cores() -> int:
+    """Those that this process may use."""
+    return min(256, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
 class Settings(Config):
-    """`folder`: where `fedrag setup` put the model; `threads`: processor threads of one call."""
+    """`folder`: where `fedrag setup` put the model; `threads`: how many texts are encoded side by side, each by one
+    processor thread. By default as many as there are cores."""
 
     folder: Path = Field(default_factory=lambda: home() / "minilm")
-    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    threads: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_cores)
 
 
 class MiniLM:
-    """Safe to share between threads: neither the session nor the tokeniser keeps state between calls."""
+    """Safe to share between threads: neither the session nor the tokeniser keeps state between calls.
+
+    A vector depends on its text alone, to the bit: not on the texts beside it, their order, or the number of threads.
+    Nothing is padded, each pass has one thread, and its sums do not depend on how many texts it holds, from two on.
+    """
 
     identity: Final = EncoderIdentity(
         name="all-MiniLM-L6-v2",
@@ -51,47 +65,61 @@ class MiniLM:
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1  # threads that share one text wait for each other at every layer
         options.inter_op_num_threads = 1
         options.log_severity_level = _WARNINGS_OFF
         self._session = onnxruntime.InferenceSession(str(folder / GRAPH), options, providers=["CPUExecutionProvider"])
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="minilm")
 
     def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
-        return self._encode(texts)
+        """One by one: a question that is asked alone gets the vector that it has among others."""
+        return self._encode([self._token_ids(text) for text in texts], [[row] for row in range(len(texts))])
 
     def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
-        return self._encode(texts)
+        sequences = [self._token_ids(text) for text in texts]
+        return self._encode(sequences, _passes([len(sequence) for sequence in sequences]))
 
     def token_spans(self, text: str) -> tuple[tuple[int, int], ...]:
         return tuple(self._tokenizer.encode(text, add_special_tokens=False).offsets)
-
-    def _encode(self, texts: Sequence[str]) -> FloatMatrix:
-        """Texts of like length share a batch, so that little of it is padding; row i stays the vector of texts[i]."""
-        sequences = [self._token_ids(text) for text in texts]
-        vectors = np.empty((len(texts), DIMENSION), dtype=np.float32)
-        for rows in _batches_of_like_length([len(sequence) for sequence in sequences]):
-            vectors[rows] = self._run([sequences[row] for row in rows])
-        return vectors
 
     def _token_ids(self, text: str) -> list[int]:
         ids = self._tokenizer.encode(text, add_special_tokens=False).ids
         return [_CLS, *ids[: _MAXIMUM_TOKENS - 2], _SEP]
 
-    def _run(self, batch: Sequence[Sequence[int]]) -> FloatMatrix:
-        ids = np.full((len(batch), max(map(len, batch))), _PAD, dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for row, sequence in enumerate(batch):
-            ids[row, : len(sequence)] = sequence
-            mask[row, : len(sequence)] = 1
-        output: list[Any] = self._session.run(None, {"input_ids": ids, "attention_mask": mask})
-        vectors: FloatMatrix = output[0]
+    def _encode(self, sequences: Sequence[Sequence[int]], passes: Sequence[list[int]]) -> FloatMatrix:
+        """Row i of the result is the vector of sequence i."""
+        vectors = np.empty((len(sequences), DIMENSION), dtype=np.float32)
+
+        def run(rows: list[int]) -> None:
+            ids = np.array([sequences[row] for row in rows], dtype=np.int64)
+            output: list[Any] = self._session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})
+            vectors[rows] = output[0]
+
+        if len(passes) <= 1:
+            for rows in passes:
+                run(rows)
+        else:
+            for _ in self._threads.map(run, passes):
+                pass
         return vectors
 
 
-def _batches_of_like_length(lengths: Sequence[int]) -> Iterator[list[int]]:
-    order = sorted(range(len(lengths)), key=lambda row: lengths[row])
-    for start in range(0, len(order), _BATCH):
-        yield order[start : start + _BATCH]
+def _passes(lengths: Sequence[int]) -> list[list[int]]:
+    """Rows that are encoded together: short texts of equal length, every longer text alone; the longest first.
+
+    A pass of one text adds up its tokens in another order than a pass of several. So a short text that has no company
+    is its own, or its last bits would tell whether it had any.
+    """
+    alike: dict[int, list[int]] = defaultdict(list)
+    for row, length in enumerate(lengths):
+        alike[length].append(row)
+    passes: list[list[int]] = []
+    for length, rows in sorted(alike.items(), reverse=True):
+        size = _BATCH if length <= _SHORT else 1
+        passes.extend(rows[first : first + size] for first in range(0, len(rows), size))
+        if size > 1 and len(passes[-1]) == 1:
+            passes[-1] *= 2
+    return passes
 
 
 def build(settings: Settings) -> MiniLM:

@@ -4,6 +4,7 @@ A folder is read as it is; a name is looked up by the library, in its cache or w
 """
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -40,9 +41,12 @@ class Settings(Config):
 
 
 class SentenceTransformerEncoder:
+    """Safe to share between threads: one call at a time, because encoding changes settings of the tokeniser."""
+
     def __init__(self, model: "SentenceTransformer", identity: EncoderIdentity, batch: int) -> None:
         self._model = model
         self._batch = batch
+        self._lock = threading.Lock()
         self.identity: Final = identity
 
     def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
@@ -52,15 +56,17 @@ class SentenceTransformerEncoder:
         return self._encode(texts, self.identity.passage_prefix)
 
     def token_spans(self, text: str) -> tuple[tuple[int, int], ...]:
-        tokens = self._model.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        with self._lock:
+            tokens = self._model.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         return tuple((start, end) for start, end in tokens["offset_mapping"])
 
     def _encode(self, texts: Sequence[str], prefix: str) -> FloatMatrix:
         if not texts:
             return np.empty((0, self.identity.dimension), dtype=np.float32)
-        vectors = self._model.encode(
-            list(texts), prompt=prefix, batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False
-        )
+        with self._lock:
+            vectors = self._model.encode(
+                list(texts), prompt=prefix, batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False
+            )
         return np.asarray(vectors, dtype=np.float32)
 
 

@@ -66,7 +66,7 @@ class FaissHnsw:
         asked = np.ascontiguousarray(queries, dtype=np.float32)
         with openmp_threads(1):
             _, positions = index.search(asked, fetched, params=parameters)
-        return rescored(rows, asked, completed(rows, asked, positions, k), k)
+        return rescored(rows, asked, completed(rows, asked, positions), k)
 
     def save(self, folder: Path) -> None:
         if self._indexed is not None:

@@ -19,6 +19,8 @@ from retriever_node.rescoring import Positions, completed, rescored
 
 _FILE: Final = "ivf.faiss"
 _LISTS_PER_ROOT: Final = 4
+MINIMUM_MEMBERS: Final = 5
+"""Of a list that has lost rows, as of a prototype: a mean of fewer says too much of each."""
 
 
 class Codes(StrEnum):
@@ -49,7 +51,8 @@ class Settings(Config):
 
 class FaissIvf:
     """FAISS `IVF{lists}`, inner product, spherical k-means (Jégou et al. 2011 for the inverted lists). Rows can be
-    removed; the lists stay those that were trained."""
+    removed; the lists stay those that were trained, unless one that loses rows has so few that its centroid would tell
+    what they were."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -82,7 +85,7 @@ class FaissIvf:
         asked = np.ascontiguousarray(queries, dtype=np.float32)
         with openmp_threads(1):
             _, positions = index.search(asked, fetched, params=parameters)
-        return rescored(rows, asked, completed(rows, asked, positions, k), k)
+        return rescored(rows, asked, completed(rows, asked, positions), k)
 
     def save(self, folder: Path) -> None:
         if self._indexed is not None:
@@ -101,7 +104,10 @@ class FaissIvf:
         before, index = self._indexed
         stays = np.ones(len(before), dtype=bool)
         stays[positions] = False
-        other._indexed = (rows, _with_rows(index, stays))
+        if _smallest_losing(index, stays) < MINIMUM_MEMBERS:
+            other.build(rows)
+        else:
+            other._indexed = (rows, _with_rows(index, stays))
         return other
 
     def _untrained(self, dimension: int, lists: int) -> faiss.IndexIVF:
@@ -116,6 +122,17 @@ class FaissIvf:
         self._exact.build(rows)
         self._indexed = None
         return True
+
+
+def _smallest_losing(index: faiss.IndexIVF, stays: npt.NDArray[np.bool_]) -> int:
+    """How many rows are in the smallest of the lists that lose one."""
+    lists = cast(faiss.InvertedLists, index.invlists)
+    smallest = len(stays)
+    for number in range(index.nlist):
+        size = lists.list_size(number)
+        if size and not stays[faiss.rev_swig_ptr(lists.get_ids(number), size)].all():
+            smallest = min(smallest, size)
+    return smallest
 
 
 def _with_rows(index: faiss.IndexIVF, stays: npt.NDArray[np.bool_]) -> faiss.IndexIVF:

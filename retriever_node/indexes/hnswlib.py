@@ -62,7 +62,7 @@ class Hnswlib:
         positions = np.full((len(asked), fetched), -1, dtype=np.int64)
         for number, query in enumerate(asked):
             positions[number] = _reached(index, query[None, :], fetched)
-        return rescored(rows, asked, completed(rows, asked, positions, k), k)
+        return rescored(rows, asked, completed(rows, asked, positions), k)
 
     def save(self, folder: Path) -> None:
         if self._indexed is not None:

@@ -12,7 +12,7 @@ from lxml import etree
 from fedrag.core.config import Config
 from fedrag.core.errors import InputError, TooLarge
 from retriever_node.documents import Document, Unreadable
-from retriever_node.markup import character_encoding, read_markup
+from retriever_node.markup import MAXIMUM_ELEMENTS, character_encoding, read_markup
 from retriever_node.outline import Outline
 from retriever_node.sources import MAXIMUM_BYTES, Reader, SourceFile, attempted, file_document
 
@@ -50,7 +50,7 @@ def build(settings: Settings) -> Reader:  # noqa: ARG001 - every plug-in is buil
 
 
 def outlined(page: str) -> Outline:
-    """Raises InputError (`too_deep`), TooLarge."""
+    """Raises InputError (`too_deep`, `too_large`), TooLarge."""
     root = attempted(partial(_parsed, page))
     outline = Outline("" if root is None else next(("".join(one.itertext()) for one in root.iter("title")), ""))
     if root is not None:
@@ -89,4 +89,6 @@ def _parsed(page: str) -> Element | None:
     root: Element | None = etree.fromstring(page.encode("utf-8"), parser) if page.strip() else None
     if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):  # what follows was not read
         raise InputError("too many elements inside each other", code="too_deep")
+    if root is not None and sum(1 for _ in root.iter()) > MAXIMUM_ELEMENTS:
+        raise InputError(f"more than {MAXIMUM_ELEMENTS} elements", code="too_large")
     return root

@@ -8,8 +8,9 @@ from fedrag.core.config import Config
 from retriever_node.documents import Document, Section, Unreadable
 from retriever_node.sources import Reader, SourceFile, file_document, section
 
-_TITLE: Final = re.compile(r"\s*(\S[^\r\n]{0,119})[ \t]*\r?\n[ \t]*\r?\n")
-_HEADING: Final = re.compile(r"(?:\A|(?<=\n))[ \t]*(\S[^\r\n]{0,79}?)[ \t]*(?:\r?\n|\Z)")
+# Words end with what is not blank and nothing is given back, so that a long run of blanks is looked at once.
+_TITLE: Final = re.compile(r"\s*+(\S(?:[^\r\n]{0,118}[^ \t\r\n])?)[ \t]*+\r?\n[ \t]*+\r?\n")
+_HEADING: Final = re.compile(r"(?:\A|(?<=\n))[ \t]*+(\S(?:[^\r\n]{0,78}[^ \t\r\n])?)[ \t]*+(?:\r?\n|\Z)")
 
 
 class Settings(Config):

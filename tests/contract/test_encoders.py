@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -97,6 +98,15 @@ def test_row_i_belongs_to_text_i(encoder) -> None:
 def test_the_same_text_gives_the_same_vector(encoder) -> None:
     """To the bit: a second run of the same question must not route elsewhere."""
     np.testing.assert_array_equal(encoder.encode_queries(TEXTS), encoder.encode_queries(TEXTS))
+
+
+def test_an_encoder_is_shared_between_threads(encoder) -> None:
+    """Oracle: one thread. An ingest cuts passages while two batches of others are encoded."""
+    calls = [lambda: encoder.encode_passages(TEXTS).tobytes(), lambda: encoder.encode_queries(TEXTS).tobytes()]
+    calls.append(lambda: [encoder.token_spans(text) for text in TEXTS])
+    expected = [call() for call in calls]
+    with ThreadPoolExecutor(3) as threads:
+        assert list(threads.map(lambda call: call(), calls * 4)) == expected * 4
 
 
 def test_a_question_is_closest_to_its_own_passage(encoder) -> None:

@@ -21,6 +21,7 @@ from retriever_node.config import NodeConfig
 from retriever_node.indexes import INDEXES
 from retriever_node.readers import READERS
 from retriever_node.release import RELEASE_POLICIES
+from retriever_node.rerankers import RERANKERS
 from router.policies import ROUTING_POLICIES
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,7 @@ PAGES = {
     "indexes.md": INDEXES,
     "ingest.md": READERS,
     "release-policies.md": RELEASE_POLICIES,
+    "rerankers.md": RERANKERS,
     "routing-policies.md": ROUTING_POLICIES,
     "merge-methods.md": MERGE_METHODS,
     "reasoner-backends.md": BACKENDS,

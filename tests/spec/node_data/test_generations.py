@@ -288,7 +288,7 @@ def test_a_forgotten_passage_is_in_no_result_from_then_on(kept, corpus):
 
 def test_a_deletion_is_followed_without_building(corpus, tmp_path):
     """faiss_ivf takes the rows out; its hits are exact search's, from memory and from the file."""
-    choice = {"exact_below": 0, "probes": 4096}
+    choice = {"exact_below": 0, "probes": 4096, "lists": 8}
 
     class Spy:
         def __init__(self) -> None:

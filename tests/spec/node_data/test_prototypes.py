@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]
 
 from fedrag.core.wire import decode_vector
+from retriever_node.blas import one_blas_thread
 from retriever_node.prototypes import prototypes
 
 
@@ -118,3 +120,20 @@ def test_bounds_hold_for_any_collection(rows, minimum, maximum, seed):
     assert min(masses) >= minimum
     assert masses == sorted(masses, reverse=True)
     assert all(np.linalg.norm(decode_vector(prototype.vector)) <= 1 + 1e-6 for prototype in found)
+
+
+def test_threads_of_the_linear_algebra_do_not_change_a_prototype():
+    """Oracle: one thread. The same bytes where the process would use two, and its two are back afterwards."""
+    vectors = planted(8, 100, noise=1.0)
+
+    def blas() -> set[int]:
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        alone = prototypes(vectors)
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = blas()
+        with one_blas_thread():
+            assert blas() == {1}
+        assert prototypes(vectors) == alone
+        assert blas() == before

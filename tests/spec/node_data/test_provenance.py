@@ -122,6 +122,7 @@ def test_a_store_of_the_first_format_is_brought_up_to_date(tmp_path, encoder):
         "DROP TABLE patients_of_documents",
         "DROP TABLE patients",
         "ALTER TABLE documents DROP COLUMN encounter",
+        "ALTER TABLE documents DROP COLUMN rows_sha256",
         "DELETE FROM settings WHERE name = 'document_key'",
         "INSERT INTO calibrations VALUES ('c', 1, 5.0, -2.0, 6.0, -3.0)",
         "ALTER TABLE calibrations DROP COLUMN both_slope",
@@ -146,7 +147,7 @@ def test_a_store_of_the_first_format_is_brought_up_to_date(tmp_path, encoder):
         assert store.check() == ()
         store.close()
     (written_format,) = sqlite3.connect(path).execute("PRAGMA user_version").fetchone()
-    assert written_format == FORMAT == 3
+    assert written_format == FORMAT == 4
 
 
 def test_health_records_by_the_command_line(tmp_path):
