@@ -27,9 +27,9 @@ def rescored(vectors: FloatMatrix, queries: FloatMatrix, candidates: Positions, 
 
 
 def completed(vectors: FloatMatrix, queries: FloatMatrix, candidates: Positions) -> Positions:
-    """The candidates, where there are as many as were asked for. A search that looks at a part of the rows may come back
-    with fewer (many equal rows cut a graph apart, a list may be short), and then what it has not reached may be better
-    than what it has: for such a query every row is compared."""
+    """The candidates, where there are as many as were asked for. A search that looks at a part of the rows may come
+    back with fewer (many equal rows cut a graph apart, a list may be short), and then what it has not reached may be
+    better than what it has: for such a query every row is compared."""
     asked = min(len(vectors), candidates.shape[1])
     for number in np.flatnonzero((candidates >= 0).sum(axis=1) < asked):
         candidates[number] = _nearest(vectors, queries[number], candidates.shape[1])
