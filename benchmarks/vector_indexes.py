@@ -36,9 +36,10 @@ from fedrag.encoders.hashing import Hashing
 from fedrag.terminal import progress
 from retriever_node.collection import Collection
 from retriever_node.documents import Document, PassageDraft
-from retriever_node.generations import Rows, SavedGenerations, recipe
+from retriever_node.generations import SavedGenerations, recipe
 from retriever_node.indexes import INDEXES
 from retriever_node.openmp import openmp_threads
+from retriever_node.rows import Rows
 from retriever_node.store import PassageStore
 
 K: Final = 10
@@ -137,7 +138,7 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def generations(folder: Path, plugin: PluginConfig) -> SavedGenerations:
-    return SavedGenerations(folder / plugin.name, recipe(plugin, "benchmark"))
+    return SavedGenerations(folder / plugin.name, recipe(plugin, "benchmark", words=False))
 
 
 def start(folder: Path, plugin: PluginConfig) -> Start:
@@ -166,7 +167,8 @@ def measured(corpus: Corpus, name: str, folder: Path, nearest: Sequence[set[int]
     index = INDEXES.build(plugin.name, plugin.settings)
     build_s, build_cpu_s = timed(lambda: index.build(corpus.vectors))
     points = [(name, "defaults", point(index, corpus, nearest))]
-    rows = Rows(np.arange(len(corpus.vectors)), corpus.vectors)
+    count = len(corpus.vectors)
+    rows = Rows(np.arange(count), corpus.vectors, np.zeros(count, dtype=np.int32))
     saved = generations(folder, plugin)
     save_s, _ = timed(lambda: saved.save(*PLACE, rows, index, INDEXES.build(plugin.name, plugin.settings)))
     (place,) = (folder / name).iterdir()
@@ -214,7 +216,7 @@ def cold_start(corpus: Corpus, folder: Path) -> Table:
             store.put(Document("c", name, name, "", "1", None, (), f"{first:064x}"), drafts, vectors)
             told(first, len(corpus.vectors))
     plugin = PluginConfig(name=DEFAULT)
-    saved = SavedGenerations(folder / "c", recipe(plugin, encoder.identity.comparable_with))
+    saved = SavedGenerations(folder / "c", recipe(plugin, encoder.identity.comparable_with, words=False))
     took = [timed(lambda: Collection.open(store, "c", lambda: INDEXES.build(DEFAULT), saved)) for _ in range(3)]
     store.close()
     size_mb = sum(path.stat().st_size for path in (folder / "c").rglob("*") if path.is_file()) / 1e6
