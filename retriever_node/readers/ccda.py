@@ -1,4 +1,4 @@
-"""C-CDA: one document per file, its sections with the narrative a clinician signed; coded entries are not read."""
+"""C-CDA: one document per file, its sections with the narrative a clinician signed, and what is coded besides."""
 
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
@@ -6,6 +6,7 @@ from xml.etree.ElementTree import Element
 from fedrag.core.config import Config
 from fedrag.core.errors import InputError
 from retriever_node.clinical_document import NAMESPACES, ROOT, first, header, said
+from retriever_node.coded_entries import unsaid
 from retriever_node.documents import Document, Unreadable
 from retriever_node.fhir.attachments import attachment_text
 from retriever_node.markup import parse_xml, read_markup
@@ -77,7 +78,9 @@ def _section(section: Element, above: str) -> Iterator[tuple[str, str]]:
     heading = " / ".join(part for part in (above, title) if part)
     outline = Outline(heading)
     read_markup(first(section, "text"), outline)
-    yield heading, "\n\n".join(part.text for part in outline.sections())
+    narrative = "\n\n".join(part.text for part in outline.sections())
+    besides = unsaid(section, narrative)
+    yield heading, "\n\n".join(filter(None, (narrative, f"Coded besides: {'; '.join(besides)}." if besides else "")))
     for inner in section.iterfind("v3:component/v3:section", NAMESPACES):
         yield from _section(inner, heading)
 

@@ -56,6 +56,34 @@ def test_sections_paragraphs_lists_and_tables(folder):
     assert "CODED" not in repr(made)
 
 
+def test_what_is_coded_and_not_said_follows_the_narrative(folder):
+    """Names whose words the narrative lacks, each once; neither what it says in other order or case, nor what is coded
+    as absent, nor the kind of a statement; identifiers of the patient are taken out of them too."""
+
+    def problem(name: str, negated: str = "false") -> str:
+        return f"""<entry><act negationInd="{negated}"><code displayName="Concern"/>
+          <entryRelationship typeCode="SUBJ"><observation><code displayName="Diagnosis"/><value displayName="{name}"/>
+          <entryRelationship typeCode="REFR"><observation><value displayName="Active"/></observation>
+          </entryRelationship></observation></entryRelationship></act></entry>"""
+
+    medicine = """<entry><substanceAdministration><consumable><manufacturedProduct><manufacturedMaterial>
+      <code displayName="albuterol 0.09 MG [Proventil]"/></manufacturedMaterial></manufacturedProduct></consumable>
+      </substanceAdministration></entry>"""
+    allergy = """<entry><observation negationInd="true"><participant><participantRole><playingEntity>
+      <code displayName="Penicillin"/></playingEntity></participantRole></participant></observation></entry>"""
+    procedure = '<entry><procedure><code displayName="Appendectomy"/></procedure></entry>'
+    entries = "".join(
+        (problem("Mixed asthma"), problem("Mixed asthma"), problem("chronic PAIN"), problem("Gout", "true"), medicine)
+    )
+    body = structured(
+        f"<section><title>Problems</title><text>Pain, chronic. Asthma.</text>{entries}</section>",
+        f"<section><title>Other</title><text/>{allergy}{procedure}{problem('Brakspear syndrome')}</section>",
+    )
+    problems, other = one(folder({"d.xml": clinical_document(body)})).sections
+    assert problems.text == "Pain, chronic. Asthma.\n\nCoded besides: Mixed asthma; albuterol 0.09 MG [Proventil]."
+    assert other.text == "Coded besides: Appendectomy; [name] syndrome."
+
+
 def test_no_identifier_of_the_patient_in_anything_that_could_leave(folder):
     """The canaries are all identifiers of the header, its ids and the file's name."""
     said = (
