@@ -13,8 +13,9 @@ _STATEMENTS: Final = (
     "v3:observation",
     "v3:substanceAdministration",
     "v3:procedure",
-    "v3:organizer/v3:component/v3:observation",
 )
+"""Not what an organizer holds: a value without its test says nothing, and a relative's disease is not the patient's."""
+
 _NAMES: Final = (
     "v3:value",
     "v3:consumable/v3:manufacturedProduct/v3:manufacturedMaterial/v3:code",
@@ -32,12 +33,14 @@ def unsaid(section: Element, narrative: str) -> tuple[str, ...]:
     return tuple(name for name in names if not {word.casefold() for word in _WORD.findall(name)} <= said)
 
 
+def _denied(statement: Element) -> bool:
+    return statement.get("negationInd") in ("true", "1")
+
+
 def _names(entry: Element) -> Iterator[str]:
     for path in _STATEMENTS:
         for statement in entry.iterfind(path, NAMESPACES):
-            if statement.get("negationInd") == "true" or any(
-                above.get("negationInd") == "true" for above in entry.iterfind("v3:act", NAMESPACES)
-            ):
+            if any(_denied(one) for one in (statement, *entry.iterfind("v3:act", NAMESPACES))):
                 continue
             own = [statement.find("v3:code", NAMESPACES)] if statement.tag in _OF_ITSELF else []
             for code in (*own, *(found for place in _NAMES for found in statement.iterfind(place, NAMESPACES))):

@@ -201,13 +201,12 @@ def unmask(masked: Mapping[NodeId, MaskedVector], seeds: Mapping[NodeId, Seeds])
     """
     survivors = tuple(sorted(masked))
     lengths = {vector.length for vector in masked.values()}
-    among = {(vector.round, vector.keys_sha256) for vector in masked.values()} | {
-        (one.round, next(iter(masked.values())).keys_sha256) for one in seeds.values()
-    }
+    rounds = {vector.round for vector in masked.values()} | {one.round for one in seeds.values()}
+    keys = {vector.keys_sha256 for vector in masked.values()}
     missing = {tuple(sorted(one.missing)) for one in seeds.values()}
     if len(survivors) < MINIMUM or survivors != tuple(sorted(seeds)) or len(lengths) != 1:
         raise ProtocolError("vectors or seeds are lacking", code="bad_round")
-    if len(among) != 1 or len(missing) != 1:
+    if len(rounds) != 1 or len(keys) != 1 or len(missing) != 1:
         raise ProtocolError("vectors and seeds are not of one round", code="bad_round")
     length = lengths.pop()
     total = np.zeros(length, dtype=np.uint64)

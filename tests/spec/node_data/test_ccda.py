@@ -58,7 +58,7 @@ def test_sections_paragraphs_lists_and_tables(folder):
 
 def test_what_is_coded_and_not_said_follows_the_narrative(folder):
     """Names whose words the narrative lacks, each once; neither what it says in other order or case, nor what is coded
-    as absent, nor the kind of a statement; identifiers of the patient are taken out of them too."""
+    as absent or of a relative, nor the kind of a statement; identifiers of the patient are taken out of them too."""
 
     def problem(name: str, negated: str = "false") -> str:
         return f"""<entry><act negationInd="{negated}"><code displayName="Concern"/>
@@ -71,9 +71,19 @@ def test_what_is_coded_and_not_said_follows_the_narrative(folder):
       </substanceAdministration></entry>"""
     allergy = """<entry><observation negationInd="true"><participant><participantRole><playingEntity>
       <code displayName="Penicillin"/></playingEntity></participantRole></participant></observation></entry>"""
+    relative = """<entry><organizer><component><observation><value displayName="Breast cancer"/></observation>
+      </component></organizer></entry>"""
     procedure = '<entry><procedure><code displayName="Appendectomy"/></procedure></entry>'
     entries = "".join(
-        (problem("Mixed asthma"), problem("Mixed asthma"), problem("chronic PAIN"), problem("Gout", "true"), medicine)
+        (
+            problem("Mixed asthma"),
+            problem("Mixed asthma"),
+            problem("chronic PAIN"),
+            problem("Gout", "true"),
+            problem("Croup", "1"),
+            medicine,
+            relative,
+        )
     )
     body = structured(
         f"<section><title>Problems</title><text>Pain, chronic. Asthma.</text>{entries}</section>",

@@ -101,4 +101,6 @@ def test_it_learns(tmp_path, global_generators) -> None:
     assert relevance.argmax() == 1
     assert reranker.probability(float(relevance[1])) > reranker.probability(float(relevance[0]))
     assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o700
+    written = [path for path in (tmp_path / "made").rglob("*") if path.is_file()]
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in (tmp_path / "made").rglob("*"))
+    assert not any(b"gout with" in path.read_bytes() for path in written)  # no passage beside the weights

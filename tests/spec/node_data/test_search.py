@@ -10,7 +10,7 @@ from retriever_node.search import Query, search
 
 
 class ByLength:
-    """The shorter the passage the more relevant it is; remembers what it was given."""
+    """The longer the passage the more relevant it is, which similarity sees the other way; remembers what it was given."""
 
     comparable_with = "by length"
 
@@ -20,7 +20,7 @@ class ByLength:
 
     def relevance(self, question: str, passages) -> np.ndarray:
         self.read = list(passages)
-        return np.array([1 / len(passage) for passage in passages], dtype=np.float32)
+        return np.array([len(passage) / 1000 for passage in passages], dtype=np.float32)
 
     def probability(self, relevance: float) -> float:
         return relevance / 2
@@ -60,11 +60,12 @@ def test_a_reranker_reads_the_best_and_decides(two, store, encoder, candidates, 
     found = search(two, query, k, store, reranker)
     plain = search(two, query, read, store)
     assert reranker.read == [f"{one.passage.title}\n{one.passage.text}" for one in plain]
-    shortest = sorted(reranker.read, key=len)[:k]
-    assert [len(f"{one.passage.title}\n{one.passage.text}") for one in found] == [len(text) for text in shortest]
-    for one, text in zip(found, shortest, strict=True):
-        assert one.similarity == pytest.approx(1 / len(text))
-        assert one.probability == pytest.approx(0.5 / len(text))
+    longest = sorted(reranker.read, key=len, reverse=True)[:k]
+    assert longest != reranker.read[:k]
+    assert [len(f"{one.passage.title}\n{one.passage.text}") for one in found] == [len(text) for text in longest]
+    for one, text in zip(found, longest, strict=True):
+        assert one.similarity == pytest.approx(len(text) / 1000)
+        assert one.probability == pytest.approx(len(text) / 2000)
         assert one.comparable_with == "by length"
 
 

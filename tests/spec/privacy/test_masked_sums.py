@@ -186,6 +186,7 @@ def test_what_does_not_belong_together_is_not_added() -> None:
     short = Round.of(numbers(5, length=6)).masked["a"]
     cut = seeds["a"].model_copy(update={"own": "AAAA"})
     for vectors, made in (
+        ({}, seeds),
         ({name: one.masked[name] for name in "abcd"}, seeds),
         (one.masked, {name: seeds[name] for name in "abcd"}),
         ({**one.masked, "a": short}, seeds),
