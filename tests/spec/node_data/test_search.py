@@ -10,7 +10,7 @@ from retriever_node.search import Query, search
 
 
 class ByLength:
-    """The longer the passage the more relevant it is, which similarity sees the other way; remembers what it was given."""
+    """The longer the passage the more relevant; similarity sees it the other way. Remembers what it was given."""
 
     comparable_with = "by length"
 
