@@ -18,7 +18,7 @@ from fedrag.core.answer import (
     RedactionCount,
 )
 from fedrag.core.collection import RoutingDecision
-from fedrag.core.exchange import NodeOutcome, NodeStatus, Offers, Release
+from fedrag.core.exchange import NodeOutcome, NodeStatus, Offers, Release, ReleaseMode
 from fedrag.core.question import Question
 from fedrag.core.wire import NodeId, RequestId
 from fedrag.fanout import Gathered
@@ -29,13 +29,14 @@ _NO_EVIDENCE = Evidence(passages=(), source_weights={}, few_sources=True, method
 
 
 def disclosure(
-    outcomes: Iterable[NodeOutcome], releases: Sequence[Release], shown_as: QueryDisclosure
+    outcomes: Iterable[NodeOutcome], releases: Sequence[Release], shown_as: QueryDisclosure, mode: ReleaseMode
 ) -> DisclosureAccount:
     """Who saw the question, and whose text came back: counted over everything released, used in the answer or not."""
     hospitals = {release.node: [one for one in releases if one.node == release.node] for release in releases}
     return DisclosureAccount(
         question_shown_to=tuple(sorted(one.node for one in outcomes if one.status is not NodeStatus.SUSPENDED)),
         question_shown_as=shown_as,
+        release_mode=mode,
         hospitals=tuple(
             NodeDisclosure(
                 node=node,

@@ -118,6 +118,7 @@ def connect(
         issuer=issuer,
         breaker=breaker,
         disclosure=config.query_disclosure,
+        release_mode=config.release_mode,
     )
     closing = (reasoner.aclose, *closing)
     return Coordinator(config, parts, nodes, descriptions, desk, certificate, budget or RetryBudget(), closing)

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from fedrag.core.answer import QueryDisclosure
 from fedrag.core.config import Config, PluginConfig, ServeConfig
+from fedrag.core.exchange import ReleaseMode
 from fedrag.core.identity import Purpose, Role
 from fedrag.core.wire import Name, NodeId, Sha256
 
@@ -38,6 +39,7 @@ class CoordinatorConfig(Config):
     merging: PluginConfig = PluginConfig(name="comparable")
     reasoner: PluginConfig = PluginConfig(name="extractive")
     query_disclosure: QueryDisclosure = QueryDisclosure.TEXT
+    release_mode: ReleaseMode = ReleaseMode.OFFERS
     limits: Limits = Limits()
     api_keys: tuple[ApiKey, ...] = ()
     serve: ServeConfig = ServeConfig()

@@ -18,7 +18,17 @@ from fedrag.circuit import CircuitBreaker
 from fedrag.core.answer import AbstentionCode, Answer, Notice, QueryDisclosure, RedactionCount
 from fedrag.core.collection import RoutingDecision
 from fedrag.core.deadline import Deadline
-from fedrag.core.exchange import NodeOutcome, NodeStatus, OfferRequest, Offers, Processor, Release, ReleaseRequest
+from fedrag.core.exchange import (
+    DirectRelease,
+    NodeOutcome,
+    NodeStatus,
+    OfferRequest,
+    Offers,
+    Processor,
+    Release,
+    ReleaseMode,
+    ReleaseRequest,
+)
 from fedrag.core.identity import Asker
 from fedrag.core.protocols import (
     Encoder,
@@ -64,6 +74,7 @@ class Federation:
     issuer: TokenIssuer | None
     breaker: CircuitBreaker
     disclosure: QueryDisclosure
+    release_mode: ReleaseMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +128,9 @@ async def answer(hop: Hop, parts: Federation) -> Answer:
         evidence=evidence,
         coverage=coverage(hop, parts, offered, collected),
         routing=routing,
-        disclosure=account.disclosure(offered.outcomes.values(), collected.releases, parts.disclosure),
+        disclosure=account.disclosure(
+            offered.outcomes.values(), collected.releases, parts.disclosure, parts.release_mode
+        ),
         redactions=redactions,
         reasoner=reasoning.report,
         budget=account.budget((offered, *collected.rounds), reasoning.report),
@@ -181,6 +194,8 @@ async def ask_for_offers(
     wanted: str, query: FloatVector, routing: RoutingDecision, hop: Hop, parts: Federation
 ) -> Gathered[Offers]:
     deadline = hop.deadline.share(OFFERS_SHARE)
+    along = DirectRelease(processor=parts.processor, passages=hop.limits.passages)
+    direct = along if parts.release_mode is ReleaseMode.DIRECT else None
 
     def request(node: NodeId) -> OfferRequest:
         return OfferRequest(
@@ -192,6 +207,7 @@ async def ask_for_offers(
             text=wanted if parts.disclosure is QueryDisclosure.TEXT else None,
             k=hop.offers_per_node,
             filter=hop.filter,
+            direct=direct,
             deadline_ms=deadline.remaining_ms(),
             token=parts.issuer.token(hop.asker, node) if parts.issuer else None,
         )
@@ -201,20 +217,21 @@ async def ask_for_offers(
 
 
 async def collect_winners(offers: Mapping[NodeId, Offers], hop: Hop, parts: Federation) -> "Collected":
-    """The text of the passages that win the global merge, and of no others.
+    """The text of the passages that win the global merge, and of no others but those that came with the offers.
 
     When a hospital fails now, the runners-up of the rest win in its place: the evidence is what it would have been had
     that hospital not answered at all.
     """
     standing = dict(offers)
-    asked: set[str] = set()
+    along = tuple(made.release for made in offers.values() if made.release is not None)
+    asked = {passage.handle for release in along for passage in release.passages}
     rounds: list[Gathered[Release]] = []
     while True:
         pool = [NodeOffer(node, offer) for node, made in sorted(standing.items()) for offer in made.offers]
         winners = parts.merging.merge(pool, hop.limits.passages)
         wanted = [winner for winner in winners if winner.offer.handle not in asked]
         if not wanted:
-            return Collected(winners, tuple(rounds))
+            return Collected(winners, along, tuple(rounds))
         asked.update(winner.offer.handle for winner in wanted)
         rounds.append(await ask_for_releases(wanted, hop, parts))
         for outcome in rounds[-1].outcomes.values():
@@ -242,14 +259,16 @@ async def ask_for_releases(winners: Sequence[Winner], hop: Hop, parts: Federatio
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """The winners of the last merge, and every round of releases that was needed to get their text."""
+    """The winners of the last merge, what came along with the offers, and every round of releases that was needed to
+    get the rest of their text."""
 
     winners: tuple[Winner, ...]
+    along: tuple[Release, ...]
     rounds: tuple[Gathered[Release], ...]
 
     @property
     def releases(self) -> tuple[Release, ...]:
-        return tuple(release for gathered in self.rounds for release in gathered.values.values())
+        return (*self.along, *(release for gathered in self.rounds for release in gathered.values.values()))
 
 
 def coverage(hop: Hop, parts: Federation, offered: Gathered[Offers], collected: Collected) -> tuple[NodeOutcome, ...]:

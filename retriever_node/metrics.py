@@ -38,12 +38,17 @@ class NodeMetrics:
         match answered:
             case Offers():
                 self._offers.inc(len(answered.offers))
+                if answered.release is not None:
+                    self._count_text(answered.release)
             case Release():
-                for passage in answered.passages:
-                    self._passages.labels(passage.release_class).inc()
-                    self._bytes.labels(passage.release_class).inc(len(passage.text.encode()))
+                self._count_text(answered)
             case _:
                 pass
+
+    def _count_text(self, release: Release) -> None:
+        for passage in release.passages:
+            self._passages.labels(passage.release_class).inc()
+            self._bytes.labels(passage.release_class).inc(len(passage.text.encode()))
 
     def exposition(self) -> bytes:
         """In Prometheus' text format."""

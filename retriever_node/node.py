@@ -6,7 +6,7 @@
 Each step that can deny runs before anything is returned, so an error anywhere is a denial.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -102,7 +102,13 @@ class RetrieverNode:
         offers = tuple(self._offer(rank, one, recipient) for rank, one in enumerate(found, start=1))
         with self.state.transaction() as connection:
             audit.append(connection, self._event("offers", request.request_id, recipient))
-        return Offers(node=self.id, request_id=request.request_id, offers=offers)
+        along = [offer.handle for offer, one in zip(offers, found, strict=True) if self._goes_along(one)]
+        return Offers(
+            node=self.id,
+            request_id=request.request_id,
+            offers=offers,
+            release=self._release_along(along, request, deadline),
+        )
 
     def release(self, request: ReleaseRequest, deadline: Deadline) -> Release:
         """Raises IdentityError, Refused, QuotaExceeded or DeadlineExceeded; then nothing of the request was released or
@@ -146,6 +152,28 @@ class RetrieverNode:
             passages=released,
             receipt=self._receipt(request.request_id, head),
         )
+
+    def _goes_along(self, found: Found) -> bool:
+        return self.collections[found.collection].policy.direct
+
+    def _release_along(self, handles: Sequence[str], request: OfferRequest, deadline: Deadline) -> Release | None:
+        """None where nothing is to go along with the offers, or is refused: what wins is then asked for by itself."""
+        if request.direct is None or not handles:
+            return None
+        wanted = min(request.direct.passages, self.quota.passages_per_request)
+        asked = ReleaseRequest(
+            request_id=request.request_id,
+            coordinator=request.coordinator,
+            node=request.node,
+            handles=tuple(handles[:wanted]),
+            processor=request.direct.processor,
+            deadline_ms=request.deadline_ms,
+            token=request.token,
+        )
+        try:
+            return self.release(asked, deadline)
+        except Refused:
+            return None
 
     def _identify(self, request: OfferRequest | ReleaseRequest) -> NodeAsker:
         if request.node != self.id:

@@ -160,8 +160,17 @@ def for_node(node: str, coordinator: str) -> Prepare:
             if "vector" in case.body:
                 case.body["vector"] = vector if case.body["vector"] is not None else None
                 case.body["comparable_with"] = encoder.identity.comparable_with
+            _in_order(case.body)
 
     return prepare
+
+
+def _in_order(body: dict[str, object]) -> None:
+    """A filter whose days do not contradict each other."""
+    wanted = body.get("filter")
+    if isinstance(wanted, dict) and wanted.get("effective_from") and wanted.get("effective_until"):
+        ends = (wanted["effective_from"], wanted["effective_until"])
+        wanted.update(effective_from=min(ends), effective_until=max(ends))
 
 
 def for_coordinator(nodes: list[str], routing: list[str]) -> Prepare:
@@ -171,6 +180,7 @@ def for_coordinator(nodes: list[str], routing: list[str]) -> Prepare:
     def prepare(case: schemathesis.Case) -> None:
         if isinstance(case.body, dict) and "question" in case.body:
             case.body.update(nodes=nodes, routing=routing[0], deadline_ms=2_000)
+            _in_order(case.body)
         if isinstance(case.body, dict) and "authority" in case.body:
             case.body["authority"] = ""
         if isinstance(case.body, dict) and "urls" in case.body:

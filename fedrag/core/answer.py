@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from fedrag.core.collection import RoutingDecision
-from fedrag.core.exchange import NodeOutcome, ReleasedPassage, Similarity
+from fedrag.core.exchange import NodeOutcome, ReleasedPassage, ReleaseMode, Similarity
 from fedrag.core.question import Question
 from fedrag.core.wire import NUMBER, Code, Count, Finite, Milliseconds, Name, NodeId, Probability, RequestId, Wire
 
@@ -135,8 +135,11 @@ class QueryDisclosure(StrEnum):
 
 
 class DisclosureAccount(Wire):
+    """Where `release_mode` is `direct`, text may have left a hospital that is not among the evidence: it counts too."""
+
     question_shown_to: tuple[NodeId, ...]
     question_shown_as: QueryDisclosure
+    release_mode: ReleaseMode = ReleaseMode.OFFERS
     hospitals: tuple[NodeDisclosure, ...]
 
 

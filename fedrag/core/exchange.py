@@ -33,6 +33,39 @@ Handle = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{64,256}$")]
 """Opaque; sealed by the node with its own key."""
 
 
+class ProcessorPlace(StrEnum):
+    COORDINATOR = "coordinator"
+    """In the coordinator's own process."""
+    TRUST_DOMAIN = "trust_domain"
+    """A server the federation runs."""
+    OUTSIDE = "outside"
+    """Anywhere else."""
+
+
+class Processor(Wire):
+    """The model that is going to read the released text, and where it runs; a node's policy lists those it allows."""
+
+    model: Name
+    place: ProcessorPlace
+
+
+class ReleaseMode(StrEnum):
+    """How text comes from a hospital to the answer."""
+
+    OFFERS = "offers"
+    """After the merge, and only of what won it."""
+    DIRECT = "direct"
+    """With the offers, won or not, from collections whose policy lets it: one round trip for public ones. From all
+    others as `offers`."""
+
+
+class DirectRelease(Wire):
+    """Wanted along with the offers: the text of the best `passages` of them."""
+
+    processor: Processor
+    passages: Annotated[int, Field(ge=1, le=MAXIMUM_HANDLES), NUMBER]
+
+
 class OfferRequest(Wire):
     """`POST /v1/offers`. `vector` is the query under the encoder named by `comparable_with`.
 
@@ -48,6 +81,7 @@ class OfferRequest(Wire):
     k: Annotated[int, Field(ge=1, le=MAXIMUM_OFFERS), NUMBER]
     deadline_ms: Milliseconds
     filter: PassageFilter | None = None
+    direct: DirectRelease | None = None
     token: CompactToken | None = None
 
 
@@ -80,28 +114,16 @@ class Offer(Wire):
 
 
 class Offers(Wire):
-    """A node's answer to an `OfferRequest`, best first. `awaiting_release` is announced, match or not."""
+    """A node's answer to an `OfferRequest`, best first. `awaiting_release` is announced, match or not.
+
+    `release`: what came along, where `direct` was asked for and let.
+    """
 
     node: NodeId
     request_id: RequestId
     offers: Annotated[tuple[Offer, ...], Field(max_length=MAXIMUM_OFFERS)]
     awaiting_release: bool = False
-
-
-class Processor(Wire):
-    """The model that is going to read the released text, and where it runs; a node's policy lists those it allows."""
-
-    model: Name
-    place: "ProcessorPlace"
-
-
-class ProcessorPlace(StrEnum):
-    COORDINATOR = "coordinator"
-    """In the coordinator's own process."""
-    TRUST_DOMAIN = "trust_domain"
-    """A server the federation runs."""
-    OUTSIDE = "outside"
-    """Anywhere else."""
+    release: "Release | None" = None
 
 
 class ReleaseRequest(Wire):

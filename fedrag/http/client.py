@@ -17,7 +17,7 @@ from fedrag.core.deadline import Deadline
 from fedrag.core.exchange import OfferRequest, Offers, Release, ReleaseRequest
 from fedrag.core.plugins import describe
 from fedrag.core.protocols import Reply
-from fedrag.core.wire import NodeId, Wire
+from fedrag.core.wire import NodeId, RequestId, Wire
 from fedrag.http.limits import read_bounded, require_bounded
 from fedrag.http.problem import Problem
 from fedrag.http.signing import RESPONSE_HEADER, SignedRequest, Signer, response_payload, signed_bytes, verify
@@ -71,15 +71,20 @@ class RemoteNode:
         reply = await self._call("POST", "/v1/offers", request.model_dump_json().encode(), Offers, deadline)
         if reply.value.request_id != request.request_id or len(reply.value.offers) > request.k:
             raise errors.ProtocolError("offers for another request, or more than asked", code="wrong_request")
+        if reply.value.release is not None:
+            self._require_receipt(reply.value.release, request.request_id)
         return self._from_itself(reply, reply.value.node)
 
     async def release(self, request: ReleaseRequest, deadline: Deadline) -> Reply[Release]:
         reply = await self._call("POST", "/v1/releases", request.model_dump_json().encode(), Release, deadline)
-        receipt = reply.value.receipt
-        if {reply.value.request_id, receipt.request_id} != {request.request_id} or receipt.node != self.id:
+        self._require_receipt(reply.value, request.request_id)
+        return self._from_itself(reply, reply.value.node)
+
+    def _require_receipt(self, release: Release, request_id: RequestId) -> None:
+        receipt = release.receipt
+        if {release.request_id, receipt.request_id} != {request_id} or {release.node, receipt.node} != {self.id}:
             raise errors.ProtocolError("a release for another request", code="wrong_request")
         verify(self.public_key, "receipt", signed_bytes(receipt), receipt.signature)
-        return self._from_itself(reply, reply.value.node)
 
     def _from_itself(self, reply: Reply[W], node: NodeId) -> Reply[W]:
         if node != self.id:

@@ -35,6 +35,11 @@ class ReleasePolicy(Protocol):
         """Whether routers may know of the collection."""
         ...
 
+    @property
+    def direct(self) -> bool:
+        """Whether text may go along with the offers, before it is known what wins."""
+        ...
+
     def admits(self, asker: NodeAsker) -> bool:
         """Whether the collection exists for this asker at all."""
         ...

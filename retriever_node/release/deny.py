@@ -17,6 +17,7 @@ class Settings(Config):
 class Deny:
     release_classes: ClassVar[frozenset[ReleaseClass]] = frozenset(ReleaseClass)
     describes: ClassVar[bool] = False
+    direct: ClassVar[bool] = False
 
     def admits(self, asker: NodeAsker) -> bool:  # noqa: ARG002 - no asker is different
         return False

@@ -27,6 +27,7 @@ class Protocol:
     settings: Settings
     release_classes: ClassVar[frozenset[ReleaseClass]] = frozenset({ReleaseClass.PUBLIC, ReleaseClass.PROTOCOL})
     describes: ClassVar[bool] = True
+    direct: ClassVar[bool] = False
 
     def admits(self, asker: NodeAsker) -> bool:
         return (

@@ -17,6 +17,7 @@ class Settings(Config):
 class Public:
     release_classes: ClassVar[frozenset[ReleaseClass]] = frozenset({ReleaseClass.PUBLIC})
     describes: ClassVar[bool] = True
+    direct: ClassVar[bool] = True
 
     def admits(self, asker: NodeAsker) -> bool:  # noqa: ARG002 - anyone may read what is published
         return True
