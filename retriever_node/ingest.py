@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -24,12 +24,18 @@ from retriever_node.calibration import fit
 from retriever_node.documents import Document, PassageDraft, Unreadable
 from retriever_node.hybrid import term_index
 from retriever_node.passages import ALL_FIELDS, Field, embedding_text, split
-from retriever_node.readers import read_folder
+from retriever_node.readers import Files, read_folder
+from retriever_node.readings import Readings, recipe, survey
+from retriever_node.redacted import RedactionReport, redact_collection
+from retriever_node.redaction import Redaction
+from retriever_node.sources import Reading
 from retriever_node.store import PassageStore, StoredDocument
 
 BATCH: Final = 64
 _BATCHES: Final = 2
 """Given to the encoder at a time: while one ends, the processors it no longer needs work on the next."""
+_REDACTED_AT_ONCE: Final = 32
+"""Documents: for so long a running node does without one that has changed."""
 _RECIPE: Final = "passages 1"
 """Change it when `passages.split` or `passages.embedding_text` change what they make: everything is embedded anew."""
 
@@ -67,7 +73,11 @@ def ingest_settings(reader: Mapping[str, object]) -> IngestSettings:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """Numbers of documents; `passages` written; `unreadable` is everything in the folder that became no document."""
+    """Numbers of documents; `passages` written; `unreadable` is everything in the folder that became no document.
+
+    `redaction`: what was redacted; None for a collection that is released as it is. `compacted`: False where deleted
+    text may still be in the store's log, because another process was reading.
+    """
 
     added: int
     changed: int
@@ -76,11 +86,13 @@ class IngestReport:
     passages: int
     unreadable: tuple[Unreadable, ...]
     elapsed_s: float
+    redaction: RedactionReport | None = None
+    compacted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What has to be done: fingerprints of documents to embed, by id; ids to forget."""
+    """What has to be done: documents to embed, id and file; ids to forget."""
 
     embed: dict[str, str]
     forget: tuple[str, ...]
@@ -95,15 +107,21 @@ def ingest(
     encoder: Encoder,
     *,
     reader: Mapping[str, object] | None = None,
+    redaction: Redaction | None = None,
+    readings: Path | None = None,
     progress: Progress | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> IngestReport:
     """Brings a collection up to date with its folder.
 
-    The folder is read twice, to compare and to embed, so that only the documents in hand are in memory. Documents are
-    read, cut and stored beside the encoder's work, always in the folder's order. Each is one transaction: killed
-    half-way, the next run does what is left. `progress(done, total)` counts documents that are on disk, of those to
-    embed. A collection that has changed is calibrated anew.
+    The folder is read to compare, and what has changed again to embed, so that only the documents in hand are in
+    memory; where `readings` names a file, what was read the last time is kept there and only other files are parsed.
+    Documents are read, cut and stored beside the encoder's work, always in the folder's order. Each is one transaction:
+    killed half-way, the next run does what is left. `progress(done, total)` counts documents that are on disk, of those
+    to embed; then passages that are redacted, of those that were not. A collection that has changed is calibrated anew.
+
+    With a `redaction` the new passages are redacted every few documents, beside the encoder's work; at the end those
+    that an earlier version of it made, or that name a patient of whom more is known now. Without one, no form is kept.
 
     Raises InputError (`missing_folder`), ConfigError (`bad_setting`, `unknown_plugin`).
     """
@@ -111,13 +129,16 @@ def ingest(
     began = clock()
     stored = store.documents(collection)
     key = store.document_key
-    plan = _plan(read_folder(folder, collection, settings.readers, key=key), stored, settings.embed)
+    files = Files(folder, collection, settings.readers, key)
+    kept = Readings(readings, recipe(settings.readers, key, settings.embed)) if readings else None
+    plan = _plan(survey(files, lambda document: _fingerprint(document, settings.embed), kept), stored)
     for document_id in plan.forget:
         store.forget(collection, document_id)
     done = passages = added = 0
-    read_again = read_folder(folder, collection, settings.readers, key=key)
+    redacted, newest = RedactionReport(), store.newest_passage()
+    read_again = read_folder(folder, collection, settings.readers, key=key, only=frozenset(plan.embed.values()))
     again = (item for item in read_again if isinstance(item, Document))
-    wanted = (document for document in again if document.document_id in plan.embed)
+    wanted = (document for document in again if plan.embed.get(document.document_id) == document.source)
     with closing(embedded(wanted, encoder, settings.embed)) as ready:
         for document, drafts, vectors in ready:
             store.put(document, drafts, vectors, ingested_sha256=_fingerprint(document, settings.embed))
@@ -126,7 +147,14 @@ def ingest(
             added += document.document_id not in stored
             if progress:
                 progress(done, len(plan.embed))
-    store.checkpoint()
+            if redaction and done % _REDACTED_AT_ONCE == 0:
+                redacted += redact_collection(store, collection, redaction, after=newest, processes=1)
+                newest = store.newest_passage()
+    if redaction:
+        redacted = redacted.then(redact_collection(store, collection, redaction, progress=progress))
+    else:
+        store.forget_redacted(collection)
+    compacted = store.checkpoint()
     calibrate(collection, store, encoder, settings.embed)
     return IngestReport(
         added=added,
@@ -136,7 +164,19 @@ def ingest(
         passages=passages,
         unreadable=plan.unreadable,
         elapsed_s=clock() - began,
+        redaction=redacted if redaction else None,
+        compacted=compacted,
     )
+
+
+def redacted_again(
+    report: IngestReport, collection: str, store: PassageStore, redaction: Redaction | None
+) -> IngestReport:
+    """The report of an ingest, and of making the forms that other collections' ingests have taken away since: their
+    records may name the same patients by more names."""
+    if redaction is None or report.redaction is None:
+        return report
+    return replace(report, redaction=report.redaction.then(redact_collection(store, collection, redaction)))
 
 
 def calibrate(collection: str, store: PassageStore, encoder: Encoder, fields: Sequence[Field]) -> None:
@@ -150,22 +190,22 @@ def calibrate(collection: str, store: PassageStore, encoder: Encoder, fields: Se
         store.put_calibrations(collection, stored.generation, made)
 
 
-def _plan(items: Iterator[Document | Unreadable], stored: dict[str, StoredDocument], fields: Sequence[Field]) -> Plan:
+def _plan(items: Iterator[Reading | Unreadable], stored: dict[str, StoredDocument]) -> Plan:
     """A document that is gone is forgotten, unless its file holds something that cannot be read now: then it may still
     be there, and is kept until the file can be read."""
-    current: dict[str, str] = {}
+    current: dict[str, Reading] = {}
     unreadable: list[Unreadable] = []
     for item in items:
-        if isinstance(item, Document):
-            current[item.document_id] = _fingerprint(item, fields)
+        if isinstance(item, Reading):
+            current[item.document_id] = item
         else:
             unreadable.append(item)
     doubtful = {item.path for item in unreadable if item.code not in _GONE}
     forget = tuple(sorted(name for name, was in stored.items() if name not in current and was.source not in doubtful))
     embed = {
-        name: fingerprint
-        for name, fingerprint in current.items()
-        if name not in stored or stored[name].ingested_sha256 != fingerprint
+        name: reading.source
+        for name, reading in current.items()
+        if name not in stored or stored[name].ingested_sha256 != reading.ingested_sha256
     }
     kept = sum(name not in current for name in stored) - len(forget)
     return Plan(embed, forget, len(current) - len(embed) + kept, tuple(unreadable))

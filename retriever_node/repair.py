@@ -56,10 +56,12 @@ def repair(home: NodeHome, now: datetime) -> tuple[str, ...]:
     if any(finding.code in _UNREADABLE for finding in _of_passages(home, encoder)):
         done += _replace(home, config, encoder, now)
     with closing(open_store(home, encoder)) as store:
-        forgotten, strays = store.mend()
+        forgotten, strays, forms = store.mend()
     done += [f"document {place}/{name} forgotten; the next ingest brings it back" for place, name in forgotten]
     if strays:
         done.append(f"{strays} rows that belonged to nothing removed")
+    if forms:
+        done.append(f"{forms} redacted forms removed; the next ingest makes them again")
     return tuple(done)
 
 

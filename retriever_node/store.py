@@ -101,9 +101,22 @@ _WITH_CHECKSUMS: Final = """
 ALTER TABLE documents ADD COLUMN rows_sha256 TEXT NOT NULL DEFAULT ''
 """
 
-_STEPS: Final = (_FIRST_FORMAT, _WITH_PROVENANCE, _WITH_WORDS, _WITH_CHECKSUMS)
+_WITH_REDACTED: Final = """
+CREATE TABLE redacted (
+    passage_id INTEGER PRIMARY KEY REFERENCES passages ON DELETE CASCADE,
+    redaction TEXT NOT NULL,
+    form TEXT NOT NULL,
+    sha256 TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER patient_known_better AFTER UPDATE OF identifiers ON patients WHEN OLD.identifiers <> NEW.identifiers
+BEGIN DELETE FROM redacted WHERE passage_id IN
+    (SELECT passage_id FROM passages JOIN patients_of_documents USING (document) WHERE patient = NEW.patient); END;
+"""
+
+_STEPS: Final = (_FIRST_FORMAT, _WITH_PROVENANCE, _WITH_WORDS, _WITH_CHECKSUMS, _WITH_REDACTED)
 """What each format adds to the one before it: a new store takes all steps, an older one those it has not taken."""
 
+_CHECKSUMS_SINCE: Final = 4
 FORMAT: Final = len(_STEPS)
 
 _PASSAGES: Final = """
@@ -117,6 +130,18 @@ FROM passages JOIN documents USING (document)
 LEFT JOIN patients_of_documents USING (document) LEFT JOIN patients USING (patient)
 """
 
+_KNOWN: Final = """
+SELECT passage_id, json_group_array(identifiers)
+FROM passages JOIN patients_of_documents USING (document) JOIN patients USING (patient)
+"""
+
+_FORMS: Final = "SELECT passage_id, redaction, form, sha256 FROM redacted"
+_UNREDACTED: Final = """
+FROM passages CROSS JOIN documents USING (document) LEFT JOIN redacted USING (passage_id)
+WHERE collection = ? AND passage_id > ? AND redaction IS NOT ?
+"""
+"""In the order of passages: each batch goes on where the one before it ended."""
+
 _HEADS: Final = """
 SELECT document, rows_sha256, collection, document_id, name, title, version, effective_date, source, ingested_sha256,
 encounter FROM documents
@@ -129,6 +154,7 @@ ORDER BY start, passage_id
 _STRAYS: Final = (
     "DELETE FROM passages WHERE document NOT IN (SELECT document FROM documents)",
     "DELETE FROM vectors WHERE passage_id NOT IN (SELECT passage_id FROM passages)",
+    "DELETE FROM redacted WHERE passage_id NOT IN (SELECT passage_id FROM passages)",
     "DELETE FROM patients_of_documents WHERE document NOT IN (SELECT document FROM documents)",
     "DELETE FROM patients_of_documents WHERE patient NOT IN (SELECT patient FROM patients)",
     "DELETE FROM patients WHERE patient NOT IN (SELECT patient FROM patients_of_documents)",
@@ -174,6 +200,28 @@ class Provenance:
 
     patients: tuple[str, ...]
     encounter: str
+
+
+@dataclass(frozen=True, slots=True)
+class RedactedForm:
+    """What may leave of a passage, as the redaction of this version made it: its text, and all that a citation says in
+    words."""
+
+    redaction: str
+    document_id: str
+    document_name: str
+    title: str
+    section: str
+    version: str
+    text: str
+
+    def sha256(self, passage_id: int) -> str:
+        """Of the form of this passage, so that it is taken for no other's."""
+        return hashlib.sha256(json.dumps([passage_id, self.redaction, self.dumped()]).encode()).hexdigest()
+
+    def dumped(self) -> str:
+        words = (self.document_id, self.document_name, self.title, self.section, self.version, self.text)
+        return json.dumps(words, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +291,7 @@ class PassageStore:
             for step in _STEPS[written:]:
                 for statement in step.split(";\n"):
                     database.execute(statement)
-            for head in database.execute(_HEADS).fetchall() if 0 < written < FORMAT else ():
+            for head in database.execute(_HEADS).fetchall() if 0 < written < _CHECKSUMS_SINCE else ():
                 checksum = self._rows_sha256(database, head)
                 database.execute("UPDATE documents SET rows_sha256 = ? WHERE document = ?", (checksum, head[0]))
             if not written:
@@ -344,10 +392,8 @@ class PassageStore:
     def provenance(self, ids: Sequence[int]) -> dict[int, Provenance]:
         """Passage id → whose records it is made from; no patients for documents that are about none."""
         found: dict[int, Provenance] = {}
-        for first in range(0, len(ids), _AT_ONCE):
-            some = [int(passage_id) for passage_id in ids[first : first + _AT_ONCE]]
-            chosen = f" WHERE passage_id IN ({','.join('?' * len(some))}) GROUP BY passage_id"
-            rows = self._read(_PROVENANCE + chosen, *some)
+        for some, marks in _some(ids):
+            rows = self._read(_PROVENANCE + f" WHERE passage_id IN ({marks}) GROUP BY passage_id", *some)
             found.update((row[0], Provenance(tuple(sorted(json.loads(row[2]))), row[1])) for row in rows)
         return found
 
@@ -355,6 +401,61 @@ class PassageStore:
         """The strings known to name a patient; gone with their last document."""
         rows = self._read("SELECT identifiers FROM patients WHERE key = ?", patient)
         return tuple(json.loads(rows[0][0])) if rows else ()
+
+    def known(self, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """Passage id → the strings known to name the patients it is about; only of passages that are about some."""
+        found: dict[int, tuple[str, ...]] = {}
+        for some, marks in _some(ids):
+            rows = self._read(_KNOWN + f" WHERE passage_id IN ({marks}) GROUP BY passage_id", *some)
+            found.update((row[0], _strings(row[1])) for row in rows)
+        return found
+
+    def redacted(self, ids: Sequence[int], redaction: str) -> dict[int, RedactedForm]:
+        """Passage id → its redacted form. A form of another version, or one that is not to the last byte what was put,
+        is none."""
+        found: dict[int, RedactedForm] = {}
+        for some, marks in _some(ids):
+            for row in self._read(_FORMS + f" WHERE redaction = ? AND passage_id IN ({marks})", redaction, *some):
+                form = _form(*row)
+                if form is not None:
+                    found[row[0]] = form
+        return found
+
+    def unredacted(self, collection: str, redaction: str, after: int, limit: int) -> tuple[int, ...]:
+        """The first passages above the id `after` that have no form of this version."""
+        rows = self._read(
+            "SELECT passage_id" + _UNREDACTED + "ORDER BY passage_id LIMIT ?", collection, after, redaction, limit
+        )
+        return tuple(row[0] for row in rows)
+
+    def count_unredacted(self, collection: str, redaction: str, after: int = 0) -> int:
+        return int(self._read("SELECT count(*)" + _UNREDACTED, collection, after, redaction)[0][0])
+
+    def put_redacted(self, made: Iterable[tuple[int, tuple[str, ...], RedactedForm | None]]) -> None:
+        """Keeps forms in place of any earlier ones; None: the passage has none. With each comes what was known of its
+        patients when it was made: where a passage is gone or more is known by now, its form is not kept."""
+        with self._writing() as database:
+            for passage_id, known, form in made:
+                database.execute("DELETE FROM redacted WHERE passage_id = ?", (passage_id,))
+                rows = database.execute(_KNOWN + " WHERE passage_id = ? GROUP BY passage_id", (passage_id,)).fetchall()
+                there = database.execute("SELECT 1 FROM passages WHERE passage_id = ?", (passage_id,)).fetchone()
+                if form is not None and there and (_strings(rows[0][1]) if rows else ()) == known:
+                    row = (passage_id, form.redaction, form.dumped(), form.sha256(passage_id))
+                    database.execute("INSERT INTO redacted VALUES (?, ?, ?, ?)", row)
+
+    def forget_redacted(self, collection: str) -> None:
+        """All forms of a collection."""
+        with self._writing() as database:
+            database.execute(
+                "DELETE FROM redacted WHERE passage_id IN"
+                " (SELECT passage_id FROM passages JOIN documents USING (document) WHERE collection = ?)",
+                (collection,),
+            )
+
+    def newest_passage(self) -> int:
+        """The highest id that a passage was ever given; later ones have higher ids."""
+        rows = self._read("SELECT seq FROM sqlite_sequence WHERE name = 'passages'")
+        return int(rows[0][0]) if rows else 0
 
     @property
     def document_key(self) -> bytes:
@@ -408,9 +509,8 @@ class PassageStore:
     def passages(self, ids: Sequence[int]) -> tuple[Passage, ...]:
         """In the order asked for. A passage that has been forgotten is not among them."""
         found: dict[int, Passage] = {}
-        for first in range(0, len(ids), _AT_ONCE):
-            some = [int(passage_id) for passage_id in ids[first : first + _AT_ONCE]]
-            rows = self._read(_PASSAGES + f" WHERE passage_id IN ({','.join('?' * len(some))})", *some)
+        for some, marks in _some(ids):
+            rows = self._read(_PASSAGES + f" WHERE passage_id IN ({marks})", *some)
             found.update((row[0], _passage(row)) for row in rows)
         return tuple(found[int(passage_id)] for passage_id in ids if int(passage_id) in found)
 
@@ -520,6 +620,7 @@ class PassageStore:
             problems.append(Problem("not_a_unit_vector", crooked))
         if not any(problem.count for problem in problems):
             problems.append(Problem("altered_document", len(self.unsound())))
+            problems.append(Problem("altered_redaction", len(self._altered_forms())))
         return tuple(problem for problem in problems if problem.count)
 
     def unsound(self) -> tuple[tuple[str, str], ...]:
@@ -531,16 +632,19 @@ class PassageStore:
                 if self._rows_sha256(database, head) != head[1] or not self._searchable(database, head[0])
             )
 
-    def mend(self) -> tuple[tuple[tuple[str, str], ...], int]:
+    def mend(self) -> tuple[tuple[tuple[str, str], ...], int, int]:
         """Forgets the documents that are unsound, so that the next ingest brings them back, and takes out rows that
-        belong to nothing: which documents, how many rows."""
+        belong to nothing, and redacted forms that are not what was put: which documents, how many rows, how many
+        forms."""
         with self._writing() as database:
             strays = sum(database.execute(statement).rowcount for statement in _STRAYS)
+        altered = self._altered_forms()
+        self.put_redacted((passage_id, (), None) for passage_id in altered)
         unsound = self.unsound()
         for collection, document_id in unsound:
             self.forget(collection, document_id)
         self.checkpoint()
-        return unsound, strays
+        return unsound, strays, len(altered)
 
     def continue_after(self, document_key: bytes, passage_id: int, generations: dict[str, int]) -> None:
         """Makes an empty store the successor of a lost one: the same ids for patients' documents, no passage id and no
@@ -555,6 +659,10 @@ class PassageStore:
     def _rows_sha256(self, database: sqlite3.Connection, head: tuple[Any, ...]) -> str:
         patients = [row[0] for row in database.execute(_PATIENTS_OF, head[:1])]
         return rows_sha256(head[2:], patients, database.execute(_ROWS_OF, head[:1]))
+
+    def _altered_forms(self) -> tuple[int, ...]:
+        with self._transaction("DEFERRED") as database:
+            return tuple(row[0] for row in database.execute(_FORMS) if _form(*row) is None)
 
     def _searchable(self, database: sqlite3.Connection, document: int) -> bool:
         rows = database.execute(_ROWS_OF, (document,)).fetchall()
@@ -621,6 +729,27 @@ def advance_descriptions(path: Path, now_s: int, collections: Iterable[str] = ()
         for collection in collections:
             database.execute("INSERT OR IGNORE INTO collections (collection) VALUES (?)", (collection,))
         database.execute("UPDATE collections SET description_version = max(description_version, ?)", (now_s,))
+
+
+def _some(ids: Sequence[int]) -> Iterator[tuple[list[int], str]]:
+    """As many at once as a statement takes, and its question marks."""
+    for first in range(0, len(ids), _AT_ONCE):
+        some = [int(passage_id) for passage_id in ids[first : first + _AT_ONCE]]
+        yield some, ",".join("?" * len(some))
+
+
+def _strings(lists: str) -> tuple[str, ...]:
+    """JSON of lists of strings, each written as JSON itself, to what is in any of them."""
+    return tuple(sorted({one for written in json.loads(lists) for one in json.loads(written)}))
+
+
+def _form(passage_id: int, redaction: str, written: str, sha256: str) -> RedactedForm | None:
+    """None for what is not to the last byte what was put."""
+    try:
+        form = RedactedForm(redaction, *json.loads(written))
+    except (ValueError, TypeError):
+        return None
+    return form if form.sha256(passage_id) == sha256 else None
 
 
 def _passage(row: tuple[Any, ...]) -> Passage:
