@@ -3,6 +3,9 @@ its parts. It finds damage, not forgery: who can write the folder can write the 
 
 import hashlib
 import os
+import shutil
+import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -40,6 +43,22 @@ def seal(folder: Path, name: str) -> None:
         flush(path)
     folder.chmod(0o700)
     flush(folder)
+
+
+def put(folder: Path, write: Callable[[Path], object]) -> None:
+    """Makes a sealed folder of what is written, in place of any other: aside, flushed, then renamed. What a killed
+    process leaves behind has a name that begins with a dot."""
+    for parent in (folder.parent.parent, folder.parent):
+        parent.mkdir(mode=0o700, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))  # for its owner only
+    try:
+        write(aside)
+        seal(aside, folder.name)
+        shutil.rmtree(folder, ignore_errors=True)  # a damaged one
+        aside.rename(folder)
+        flush(folder.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def verify(folder: Path, name: str) -> tuple[SealedFile, ...]:

@@ -1,13 +1,15 @@
 """Passages: stretches of a document that the encoder can take in whole."""
 
 import re
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Final, Literal
 
+import numpy as np
+
 from fedrag.core.protocols import Encoder
 from retriever_node.documents import Document, Passage, PassageDraft, Section
+from retriever_node.partition import Positions, equal_parts
 
 Field = Literal["title", "section", "text"]
 ALL_FIELDS: Final[tuple[Field, ...]] = ("title", "section", "text")
@@ -24,6 +26,7 @@ _SENTENCE_END: Final = re.compile(
     r"|\n[ \t]*\n\s*"  # a paragraph
     r"|\n(?=[ \t]*[-*•|])"  # a list item, a table row
 )
+_SPACES: Final = re.compile(r"\s+")
 _ABBREVIATION: Final = re.compile(r"\b(?:dr|mr|mrs|ms|prof|st|vs|fig|no|approx|e\.g|i\.e|[A-Z])\.\Z", re.IGNORECASE)
 
 
@@ -78,9 +81,11 @@ def _parts(
     the parts are measured again and the room made smaller until every one fits."""
     header = _header(whole.title, whole.section, encoder, fields)
     room = window - len(encoder.token_spans(header + "\n")) if header else window
-    starts = [start for start, _ in encoder.token_spans(text)] if "text" in fields else []
+    spans = encoder.token_spans(text) if "text" in fields else ()
+    starts = np.fromiter((start for start, _ in spans), dtype=np.int64)
+    sentences = np.array(sentence_borders(text), dtype=np.int64)
     while True:
-        borders = _cuts(text, starts, max(room, 1))
+        borders = _cuts(text, starts, sentences, max(room, 1))
         pieces = [draft(start, end) for start, end in pairwise(borders)]
         pieces = [piece for piece in pieces if piece.text]
         if room <= 1 or all(fits(piece) for piece in pieces):
@@ -114,51 +119,43 @@ def sentence_borders(text: str) -> list[int]:
     borders = [0]
     for found in _SENTENCE_END.finditer(text):
         stop = found.end()
-        if found["stop"] and _ABBREVIATION.search(text, max(0, found.start() - 12), found.start() + 1):
+        if found["stop"] == "." and _ABBREVIATION.search(text, max(0, found.start() - 12), found.start() + 1):
             continue
         if borders[-1] < stop < len(text):
             borders.append(stop)
     return [*borders, len(text)]
 
 
-def _cuts(text: str, starts: Sequence[int], room: int) -> list[int]:
-    """Borders of the parts: fewest parts of at most `room` tokens and MAXIMUM_CHARACTERS, then most equal."""
-
-    def size(start: int, end: int) -> int:
-        return bisect_left(starts, end) - bisect_left(starts, start)
-
-    def too_long(start: int, end: int) -> bool:
-        return size(start, end) > room or end - start > MAXIMUM_CHARACTERS
-
-    borders = _refined(text, starts, sentence_borders(text), too_long)
-    weights = [size(start, end) if starts else end - start for start, end in pairwise(borders)]
-    count = len(weights)
-    best: list[tuple[int, int]] = [(0, 0), *[(count + 1, 0)] * count]
-    before = [0] * (count + 1)
-    for stop in range(1, count + 1):
-        weight = 0
-        for first in range(stop - 1, -1, -1):
-            weight += weights[first]
-            if first < stop - 1 and ((starts and weight > room) or borders[stop] - borders[first] > MAXIMUM_CHARACTERS):
-                break
-            parts, squares = best[first]
-            if (candidate := (parts + 1, squares + weight * weight)) < best[stop]:
-                best[stop], before[stop] = candidate, first
-    cuts = [count]
-    while cuts[-1]:
-        cuts.append(before[cuts[-1]])
-    return [borders[cut] for cut in reversed(cuts)]
+def _cuts(text: str, starts: Positions, sentences: Positions, room: int) -> list[int]:
+    """Borders of the parts: fewest parts of at most `room` tokens and MAXIMUM_CHARACTERS, then most equal, then longest
+    first."""
+    borders = _refined(text, starts, sentences, room)
+    tokens = np.searchsorted(starts, borders)
+    earliest = np.searchsorted(borders, borders - MAXIMUM_CHARACTERS)
+    if len(starts):
+        earliest = np.maximum(earliest, np.searchsorted(tokens, tokens - room))
+    earliest = np.minimum(earliest, np.arange(len(borders)) - 1)  # what cannot be cut is a part however long it is
+    cuts: list[int] = borders[equal_parts(tokens if len(starts) else borders, earliest)].tolist()
+    return cuts
 
 
-def _refined(text: str, starts: Sequence[int], borders: list[int], too_long: Callable[[int, int], bool]) -> list[int]:
+def _refined(text: str, starts: Positions, borders: Positions, room: int) -> Positions:
     """Finer borders inside the stretches that are too long: between words, else tokens, else characters."""
-    words = [match.end() for match in re.finditer(r"\s+", text)]
-    for finer in (words, starts, range(0, len(text), MAXIMUM_CHARACTERS)):
-        refined = [0]
-        for start, end in pairwise(borders):
-            if too_long(start, end):
-                low, high = bisect_left(finer, start + 1), bisect_left(finer, end)
-                refined.extend(finer[low:high])
-            refined.append(end)
-        borders = refined
+
+    def words(stretches: Positions) -> Positions:
+        ends = (match.end() for start, end in stretches.tolist() for match in _SPACES.finditer(text, start, end))
+        return np.fromiter(ends, dtype=np.int64)
+
+    def tokens(_: Positions) -> Positions:
+        return starts
+
+    def characters(_: Positions) -> Positions:
+        return np.arange(0, len(text), MAXIMUM_CHARACTERS)
+
+    for finer in (words, tokens, characters):
+        too_long = (np.diff(np.searchsorted(starts, borders)) > room) | (np.diff(borders) > MAXIMUM_CHARACTERS)
+        if too_long.any():
+            found = finer(np.column_stack([borders[:-1], borders[1:]])[too_long])
+            found = found[(found > 0) & (found < len(text))]
+            borders = np.union1d(borders, found[too_long[np.searchsorted(borders, found, side="right") - 1]])
     return borders

@@ -13,6 +13,8 @@ MINIMUM_MEMBERS: Final = 5
 MAXIMUM_PROTOTYPES: Final = 64
 LEAST_GAIN: Final = 0.005
 """Twice as many clusters must explain at least this much more of the variance."""
+RECIPE: Final = "prototypes-1"
+"""Change it when `prototypes` makes other ones of the same rows: saved ones are then computed anew."""
 
 _TRAINED_ON: Final = 5_000
 _ROUNDS: Final = 12

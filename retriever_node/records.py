@@ -5,7 +5,7 @@ from typing import Final
 
 from fedrag.core.config import Config
 from retriever_node.documents import Document, Unreadable
-from retriever_node.sources import SourceFile, document, parsed_date, section
+from retriever_node.sources import SourceFile, document, is_unicode, parsed_date, section
 
 _MAXIMUM_ID: Final = 500
 
@@ -60,5 +60,8 @@ def _string(value: object) -> str | None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    text = str(value)
-    return None if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text) else text
+    try:
+        text = str(value)
+    except ValueError:  # a number of thousands of digits
+        return None
+    return text if is_unicode(text) and "\x00" not in text else None

@@ -7,15 +7,18 @@ private text it may give away: like the passages, it stays in the hospital.
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from fedrag.core.config import home
 from fedrag.core.errors import ConfigError, InputError, MissingExtra
 from fedrag.core.protocols import Encoder
 from fedrag.encoders.minilm_files import TOKENIZER, WEIGHTS, check_set_up
@@ -33,6 +36,9 @@ MINIMUM_QUESTIONS: Final = 20
 MAXIMUM_TOKENS: Final = 256
 RIVALS: Final = 7
 """Of one question: the passages of other documents that search puts first."""
+
+_LIBRARIES: Final = ("accelerate", "datasets", "sentence_transformers", "torch")
+"""Of the extra `training`."""
 
 _MINILM: Final = {
     "architectures": ["BertModel"],
@@ -68,6 +74,26 @@ class TrainingSettings:
     seed: int = 0
 
 
+def require_ready(output: Path, base: Path | None) -> None:
+    """What can be known before a question is made: that the folder can be, and that libraries and model are there.
+
+    Raises InputError (`folder_exists`, `folder_not_writable`), MissingExtra, ConfigError (`model_not_found`,
+    `encoder_not_set_up`).
+    """
+    if output.exists():
+        raise InputError(f"{output} exists", code="folder_exists")
+    above = next(folder for folder in output.absolute().parents if folder.exists())
+    if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+        raise InputError(f"{output} cannot be made in {above}", code="folder_not_writable")
+    missing = [name for name in _LIBRARIES if find_spec(name) is None]
+    if missing:
+        raise MissingExtra(f"training needs {', '.join(missing)}: pip install 'fedrag[training]'")
+    if base is None:
+        check_set_up(home() / "minilm")
+    elif not (base / "config.json").is_file():
+        raise ConfigError(f"no model in {base}", code="model_not_found")
+
+
 def labelled_lists(
     store: PassageStore, collection: Collection, encoder: Encoder, fields: Sequence[Field], questions: int
 ) -> Iterator[LabelledList]:
@@ -99,14 +125,13 @@ def labelled_lists(
 def train(lists: Sequence[LabelledList], output: Path, settings: TrainingSettings) -> Card:
     """Trains a cross-encoder and writes it into a new folder, readable by its owner only.
 
-    Raises InputError (`too_few_questions`, `folder_exists`), MissingExtra, ConfigError.
+    Raises InputError (`too_few_questions`), and what `require_ready` raises.
     """
     held_out = [one for one in lists if _held_out(one.question)]
     trained_on = [one for one in lists if not _held_out(one.question)]
     if len(trained_on) < MINIMUM_QUESTIONS or not held_out:
         raise InputError(f"{len(lists)} questions are too few to train on", code="too_few_questions")
-    if output.exists():
-        raise InputError(f"{output} exists", code="folder_exists")
+    require_ready(output, settings.base)
     with TemporaryDirectory() as scratch:
         model = _base(settings, Path(scratch) / "base")
         _fit(model, trained_on, Path(scratch) / "run", settings)
@@ -124,13 +149,11 @@ def train(lists: Sequence[LabelledList], output: Path, settings: TrainingSetting
 
 
 def _fit(model: "CrossEncoder", lists: Sequence[LabelledList], scratch: Path, settings: TrainingSettings) -> None:
-    try:
-        from datasets import Dataset
-        from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
-        from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
-        from torch import tensor
-    except ImportError as error:
-        raise MissingExtra(f"training needs {error.name}: pip install 'fedrag[training]'") from error
+    from datasets import Dataset
+    from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
+    from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
+    from torch import tensor
+
     rows: list[dict[str, Any]] = [
         {"question": one.question, "passage": passage, "label": float(place == one.relevant)}
         for one in lists
@@ -168,10 +191,8 @@ def _measured(model: "CrossEncoder", lists: Sequence[LabelledList], trained_on: 
 
 
 def _base(settings: TrainingSettings, scratch: Path) -> "CrossEncoder":
-    try:
-        from sentence_transformers.cross_encoder import CrossEncoder
-    except ImportError as error:
-        raise MissingExtra(f"training needs {error.name}: pip install 'fedrag[training]'") from error
+    from sentence_transformers.cross_encoder import CrossEncoder
+
     folder = settings.base or _minilm(scratch)
     try:
         return CrossEncoder(str(folder), num_labels=1, max_length=MAXIMUM_TOKENS, local_files_only=True)
@@ -181,8 +202,6 @@ def _base(settings: TrainingSettings, scratch: Path) -> "CrossEncoder":
 
 def _minilm(folder: Path) -> Path:
     """The encoder's files and their description, as the library wants them."""
-    from fedrag.core.config import home
-
     source = home() / "minilm"
     check_set_up(source)
     folder.mkdir()

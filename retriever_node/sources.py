@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from fedrag.core.errors import FedragError
 from retriever_node.documents import Document, Section, Unreadable, content_sha256
@@ -60,8 +60,26 @@ class SourceFile:
         return raw if isinstance(raw, Unreadable) else decoded(raw, self)
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A document as its file holds it: enough to tell whether it is the one that is stored."""
+
+    document_id: str
+    source: str
+    ingested_sha256: str
+
+
 class Reader(Protocol):
+    """What it makes of a file depends on the file's name, its bytes and the node's key alone, unless it says so."""
+
     def read(self, source: SourceFile, collection: str) -> Iterator[Document | Unreadable]: ...
+
+
+@runtime_checkable
+class ReadsBeside(Protocol):
+    """A reader that looks into other files for what one of them means."""
+
+    def beside(self, source: SourceFile) -> tuple[Path, ...]: ...
 
 
 def attempted(parse: Callable[[], T]) -> T | None:
@@ -88,6 +106,15 @@ def decoded(raw: bytes, source: SourceFile, where: str = "") -> str | Unreadable
     if "\x00" in text:
         return source.unreadable("not_text", f"{where}holds a zero byte")
     return text
+
+
+def is_unicode(text: str) -> bool:
+    """False where it holds half a surrogate pair: such text can be neither stored nor sent."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def parsed_date(value: str) -> date:

@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from fedrag.core.config import Config
-from fedrag.core.protocols import Neighbours, VectorIndex
+from fedrag.core.protocols import VectorIndex
 from fedrag.core.wire import FloatMatrix
+from retriever_node.approximate import Approximate, ApproximateSettings
 from retriever_node.faiss_files import read_index, write_index
-from retriever_node.indexes.faiss_flat import FaissFlat
 from retriever_node.openmp import openmp_threads
-from retriever_node.rescoring import Positions, completed, rescored
+from retriever_node.rescoring import Positions
 
 _FILE: Final = "ivf.faiss"
 _LISTS_PER_ROOT: Final = 4
@@ -32,9 +31,8 @@ class Codes(StrEnum):
     """float32."""
 
 
-class Settings(Config):
-    """The rows of the `probes` lists nearest to the query are compared with it; the best
-    max(`rescored_minimum`, `rescored_per_result` · k) are scored again."""
+class Settings(ApproximateSettings):
+    """The rows of the `probes` lists nearest to the query are compared with it."""
 
     lists: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Not given: four times the square root of the number of rows."""
@@ -42,27 +40,14 @@ class Settings(Config):
     codes: Codes = Codes.SQ8
     rows_per_list: Annotated[int, Field(ge=1, le=1000)] = 64
     """So many rows for each list are enough to find the centroids."""
-    rescored_minimum: Annotated[int, Field(ge=1, le=4096)] = 30
-    rescored_per_result: Annotated[int, Field(ge=1, le=100)] = 4
-    exact_below: Annotated[int, Field(ge=0)] = 10_000
-    """With fewer rows than this every row is compared."""
-    build_threads: Annotated[int, Field(ge=1, le=64)] = 1
 
 
-class FaissIvf:
+class FaissIvf(Approximate[Settings, faiss.IndexIVF]):
     """FAISS `IVF{lists}`, inner product, spherical k-means (Jégou et al. 2011 for the inverted lists). Rows can be
     removed; the lists stay those that were trained, unless one that loses rows has so few that its centroid would tell
     what they were."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._exact = FaissFlat()
-        self._indexed: tuple[FloatMatrix, faiss.IndexIVF] | None = None
-
-    def build(self, vectors: FloatMatrix) -> None:
-        rows = np.ascontiguousarray(vectors, dtype=np.float32)
-        if self._compares_every(rows):
-            return
+    def _built(self, rows: FloatMatrix) -> faiss.IndexIVF:
         lists = min(len(rows), self._settings.lists or round(_LISTS_PER_ROOT * len(rows) ** 0.5))
         index = self._untrained(rows.shape[1], lists)
         index.cp.min_points_per_centroid = 1  # a list of few rows is nothing to warn about
@@ -70,31 +55,22 @@ class FaissIvf:
         with openmp_threads(self._settings.build_threads):
             index.train(rows)
             index.add(rows)
-        self._indexed = (rows, index)
+        return index
 
-    def search(self, queries: FloatMatrix, k: int) -> Neighbours:
-        if self._indexed is None:
-            return self._exact.search(queries, k)
-        rows, index = self._indexed
-        settings = self._settings
-        fetched = min(len(rows), max(settings.rescored_minimum, settings.rescored_per_result * k))
-        enough = -(-2 * fetched * index.nlist // len(rows))  # lists of average length that hold twice as many rows
+    def _candidates(self, index: faiss.IndexIVF, queries: FloatMatrix, count: int) -> Positions:
+        enough = -(-2 * count * index.nlist // index.ntotal)  # lists of average length that hold twice as many rows
         parameters = faiss.SearchParametersIVF(  # type: ignore[call-arg]  # FAISS's stub is wrong
-            nprobe=min(index.nlist, max(settings.probes, enough))
+            nprobe=min(index.nlist, max(self._settings.probes, enough))
         )
-        asked = np.ascontiguousarray(queries, dtype=np.float32)
         with openmp_threads(1):
-            _, positions = index.search(asked, fetched, params=parameters)
-        return rescored(rows, asked, completed(rows, asked, positions), k)
+            _, positions = index.search(queries, count, params=parameters)
+        return cast(Positions, positions)
 
-    def save(self, folder: Path) -> None:
-        if self._indexed is not None:
-            write_index(self._indexed[1], folder / _FILE)
+    def _write(self, index: faiss.IndexIVF, folder: Path) -> None:
+        write_index(index, folder / _FILE)
 
-    def load(self, folder: Path, vectors: FloatMatrix) -> None:
-        rows = np.ascontiguousarray(vectors, dtype=np.float32)
-        if not self._compares_every(rows):
-            self._indexed = (rows, read_index(folder / _FILE, faiss.IndexIVF, *rows.shape))
+    def _read(self, folder: Path, rows: FloatMatrix) -> faiss.IndexIVF:
+        return read_index(folder / _FILE, faiss.IndexIVF, *rows.shape)
 
     def without(self, positions: Positions, vectors: FloatMatrix) -> VectorIndex:
         other = FaissIvf(self._settings)
@@ -115,13 +91,6 @@ class FaissIvf:
         if self._settings.codes is Codes.FLAT:
             return faiss.IndexIVFFlat(centroids, dimension, lists, metric)
         return faiss.IndexIVFScalarQuantizer(centroids, dimension, lists, faiss.ScalarQuantizer.QT_8bit, metric)
-
-    def _compares_every(self, rows: FloatMatrix) -> bool:
-        if len(rows) >= max(1, self._settings.exact_below):
-            return False
-        self._exact.build(rows)
-        self._indexed = None
-        return True
 
 
 def _smallest_losing(index: faiss.IndexIVF, stays: npt.NDArray[np.bool_]) -> int:

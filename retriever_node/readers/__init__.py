@@ -5,14 +5,16 @@ C-CDA: those readers look at the content and say `unknown_format`.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from fedrag.core.errors import InputError, MissingExtra
 from fedrag.core.plugins import PluginKind
 from retriever_node.documents import Document, Unreadable
-from retriever_node.sources import Reader, SourceFile
+from retriever_node.sources import Reader, Reading, ReadsBeside, SourceFile
+
+T = TypeVar("T", Document, Reading)
 
 SUFFIXES: Final[Mapping[str, str]] = {
     ".csv": "csv",
@@ -49,48 +51,84 @@ def reader_of(file_name: str) -> str | None:
 
 
 def read_folder(
-    folder: Path, collection: str, settings: ReaderSettings | None = None, *, key: bytes = b""
+    folder: Path,
+    collection: str,
+    settings: ReaderSettings | None = None,
+    *,
+    key: bytes = b"",
+    only: Container[str] | None = None,
 ) -> Iterator[Document | Unreadable]:
     """Every document below `folder`, in order of path; what cannot be read is a value, never an exception.
 
     Names that begin with a dot are passed over. Links are followed to files inside the folder only. A second document
     with an id already seen is `Unreadable`, code `duplicate_id`; a file whose reader's library is not installed is
-    `missing_extra`. `key` is the node's secret for the ids of patients' documents.
+    `missing_extra`. `key` is the node's secret for the ids of patients' documents. `only`: names of the files that are
+    read.
 
     Raises InputError `missing_folder`, ConfigError for settings that no reader knows, MissingExtra for settings of a
     reader whose library is not installed.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder", code="missing_folder")
-    readers = {name: READERS.build(name, chosen) for name, chosen in sorted((settings or {}).items())}
-    return _documents(folder.resolve(), collection, readers, key)
+    files = Files(folder, collection, settings, key)
+    return without_duplicates(
+        item
+        for found in files
+        if not isinstance(found, SourceFile) or only is None or found.name in only
+        for item in ((found,) if isinstance(found, Unreadable) else files.read(found))
+    )
 
 
-def _documents(root: Path, collection: str, readers: dict[str, Reader], key: bytes) -> Iterator[Document | Unreadable]:
-    seen: set[str] = set()
-    for found in _files(root, root, key):
-        for item in (found,) if isinstance(found, Unreadable) else _read(found, collection, readers):
-            if isinstance(item, Document) and item.document_id in seen:
-                yield Unreadable(item.source, "duplicate_id", "an earlier document has the same id")
-                continue
-            if isinstance(item, Document):
-                seen.add(item.document_id)
-            yield item
+class Files:
+    """The files below a collection's folder, and their readers; a reader is built when the first file needs it.
 
+    Raises as `read_folder` does.
+    """
 
-def _read(found: SourceFile, collection: str, readers: dict[str, Reader]) -> Iterator[Document | Unreadable]:
-    """Readers are built when the first file needs them. A fault in one costs the file, not the run."""
-    name = reader_of(found.name) or ""
-    if name not in readers:
+    def __init__(self, folder: Path, collection: str, settings: ReaderSettings | None = None, key: bytes = b"") -> None:
+        if not folder.is_dir():
+            raise InputError(f"{folder} is not a folder", code="missing_folder")
+        self._readers = {name: READERS.build(name, chosen) for name, chosen in sorted((settings or {}).items())}
+        self._root = folder.resolve()
+        self._collection = collection
+        self._key = key
+
+    def __iter__(self) -> Iterator[SourceFile | Unreadable]:
+        return _files(self._root, self._root, self._key)
+
+    def read(self, found: SourceFile) -> Iterator[Document | Unreadable]:
+        """A fault in a reader costs the file, not the run."""
         try:
-            readers[name] = READERS.build(name)
+            reader = self._reader(found)
         except MissingExtra as error:
             yield found.unreadable(error.code, error.message)
             return
-    try:
-        yield from readers[name].read(found, collection)
-    except Exception as error:  # noqa: BLE001 - the border with files from anywhere
-        yield found.unreadable("reader_failed", type(error).__name__)
+        try:
+            yield from reader.read(found, self._collection)
+        except Exception as error:  # noqa: BLE001 - the border with files from anywhere
+            yield found.unreadable("reader_failed", type(error).__name__)
+
+    def beside(self, found: SourceFile) -> tuple[Path, ...]:
+        """The other files that a reading of this one depends on. Raises OSError, MissingExtra."""
+        reader = self._reader(found)
+        return reader.beside(found) if isinstance(reader, ReadsBeside) else ()
+
+    def _reader(self, found: SourceFile) -> Reader:
+        name = reader_of(found.name) or ""
+        if name not in self._readers:
+            self._readers[name] = READERS.build(name)
+        return self._readers[name]
+
+
+def without_duplicates(items: Iterable[T | Unreadable]) -> Iterator[T | Unreadable]:
+    """Of documents with the same id the first."""
+    seen: set[str] = set()
+    for item in items:
+        if isinstance(item, Unreadable):
+            yield item
+        elif item.document_id in seen:
+            yield Unreadable(item.source, "duplicate_id", "an earlier document has the same id")
+        else:
+            seen.add(item.document_id)
+            yield item
 
 
 def _files(folder: Path, root: Path, key: bytes) -> Iterator[SourceFile | Unreadable]:

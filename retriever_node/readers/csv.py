@@ -9,7 +9,7 @@ from pydantic import StringConstraints
 
 from retriever_node.documents import Document, Unreadable
 from retriever_node.records import RecordFields, record_document
-from retriever_node.sources import MAXIMUM_BYTES, Reader, SourceFile
+from retriever_node.sources import MAXIMUM_BYTES, Reader, SourceFile, is_unicode
 
 
 class Settings(RecordFields):
@@ -50,7 +50,7 @@ class Csv:
                 continue
             if len(row) != len(header):
                 yield source.unreadable("bad_record", f"{where}{len(row)} fields under {len(header)} columns")
-            elif any("\udc80" <= character <= "\udcff" for cell in row for character in cell):
+            elif not all(map(is_unicode, row)):
                 yield source.unreadable("not_utf8", f"{where}not UTF-8")
             else:
                 yield record_document(dict(zip(header, row, strict=True)), self.settings, source, collection, where)

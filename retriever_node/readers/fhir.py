@@ -61,8 +61,7 @@ class Fhir:
         yield from problems
         if not resources:
             return
-        beside = self._beside(source) if ".ndjson" in source.path.name.lower() else ()
-        found = _Reading(Index([*beside, *resources]))
+        found = _Reading(Index([*self._beside(source), *resources]))
         for resource in resources:
             found.add(resource)
         yield from found.unreadable(source)
@@ -71,17 +70,24 @@ class Fhir:
             yield source.unreadable("empty", "nothing about a patient")
         yield from documents
 
+    def beside(self, source: SourceFile) -> tuple[Path, ...]:
+        if ".ndjson" not in source.path.name.lower():
+            return ()
+        paths = sorted(source.path.parent.glob("*.ndjson*"))
+        shared = (path for path in paths if _SHARED.search(path.name.lower().partition(".ndjson")[0]))
+        return tuple(path for path in shared if path.is_file() and not path.is_symlink())
+
     def _beside(self, source: SourceFile) -> tuple[Resource, ...]:
+        if ".ndjson" not in source.path.name.lower():
+            return ()
         folder = source.path.parent
         if folder not in self._shared:
             found: list[Resource] = []
-            for path in sorted(folder.glob("*.ndjson*")):
-                shared = _SHARED.search(path.name.lower().partition(".ndjson")[0])
-                if shared and path.is_file() and not path.is_symlink():
-                    try:
-                        found.extend(resources_of(SourceFile(path.name, path))[0])
-                    except InputError:  # reported when its own turn comes
-                        continue
+            for path in self.beside(source):
+                try:
+                    found.extend(resources_of(SourceFile(path.name, path))[0])
+                except InputError:  # reported when its own turn comes
+                    continue
             self._shared[folder] = tuple(found)
         return self._shared[folder]
 

@@ -17,9 +17,11 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from fedrag.core.collection import Prototype
 from fedrag.core.config import PluginConfig
 from fedrag.core.protocols import VectorIndex
 from fedrag.core.wire import ReleaseClass
+from retriever_node import collection as collection_module
 from retriever_node.assemble import assemble, open_encoder, open_store
 from retriever_node.calibration import Calibration, Calibrations
 from retriever_node.collection import Collection, Hit
@@ -29,6 +31,8 @@ from retriever_node.generations import Rows, SavedGenerations, recipe, remove_ot
 from retriever_node.home import NodeHome, create_node, open_config
 from retriever_node.indexes import INDEXES
 from retriever_node.ingest import ingest
+from retriever_node.manifest import seal
+from retriever_node.prototypes import prototypes
 from retriever_node.store import PassageStore
 
 DIMENSION = 64
@@ -350,6 +354,96 @@ def test_a_disk_that_takes_nothing_costs_the_next_start_only(corpus, tmp_path, m
     assert [entry["event"] for entry in logs] == ["index_not_saved"]
     assert answers(collection) == answers(searchable(corpus, "c", made("faiss_flat")))
     assert raw(folder) == b""
+
+
+hnsw = pytest.mark.parametrize("kept", ["faiss_hnsw"], indirect=True)
+
+
+@hnsw
+def test_prototypes_are_computed_once_per_generation_whatever_starts(kept, corpus, monkeypatch):
+    """Oracle: those computed of the stored vectors, to the last bit. A start that finds them computes nothing."""
+    name, folder = kept
+    expected = prototypes(corpus.stored_vectors("c").vectors)
+    first = searchable(corpus, "c", made(name), saved_in(folder, name)).prototypes()
+    monkeypatch.setattr(collection_module, "prototypes", None)
+    again = searchable(corpus, "c", made(name), saved_in(folder, name)).prototypes()
+    assert first == again == expected != ()
+    assert {path.stat().st_mode & 0o077 for path in folder.rglob("*")} == {0}
+
+
+@hnsw
+@pytest.mark.parametrize("harm", ["flip", "truncate", "delete", "strange", "other"])
+def test_damaged_prototypes_are_computed_again(kept, corpus, harm):
+    """And written over: the next start finds them whole. The index beside them is not built again."""
+    name, folder = kept
+    expected = searchable(corpus, "c", made(name), saved_in(folder, name)).prototypes()
+    (file,) = folder.glob("prototypes-*/prototypes.json")
+    content = file.read_bytes()
+    match harm:
+        case "flip":
+            file.write_bytes(content.replace(b'"mass":', b'"mass":1', 1))
+        case "truncate":
+            file.write_bytes(content[:-1])
+        case "delete":
+            file.unlink()
+        case "strange":
+            (file.parent / "more.json").write_bytes(b"[]")
+        case "other":
+            seal(file.parent, "prototypes-1-1-0")
+    before = {path: path.stat().st_ino for path in folder.glob("[0-9]*/*")}
+    assert searchable(corpus, "c", made(name), saved_in(folder, name)).prototypes() == expected
+    assert file.read_bytes() == content
+    assert [path.name for path in file.parent.iterdir() if path.name == "more.json"] == []
+    assert {path: path.stat().st_ino for path in folder.glob("[0-9]*/*")} == before
+
+
+@hnsw
+def test_prototypes_of_what_is_forgotten_leave_the_disk(kept, corpus):
+    """With the generation that they were of, at the refresh and not at the next description; also where the store moves
+    on while they are being computed."""
+    name, folder = kept
+    collection = searchable(corpus, "c", made(name), saved_in(folder, name))
+    collection.prototypes()
+    corpus.forget("c", "d1")
+    collection.refresh()
+    assert list(folder.glob("prototypes-*")) == []
+    assert collection.prototypes() == prototypes(corpus.stored_vectors("c").vectors)
+    assert len(list(folder.iterdir())) == 2
+
+
+@hnsw
+def test_prototypes_that_come_too_late_are_not_kept(kept, corpus, monkeypatch):
+    """The store moves on, and the refresh clears up, while they are being computed."""
+    name, folder = kept
+    collection = searchable(corpus, "c", made(name), saved_in(folder, name))
+    expected = prototypes(corpus.stored_vectors("c").vectors)
+
+    def slow(vectors: np.ndarray) -> tuple[Prototype, ...]:
+        corpus.forget("c", "d1")
+        collection.refresh()
+        return prototypes(vectors)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(collection_module, "prototypes", slow)
+        assert collection.prototypes() == expected
+    assert list(folder.glob("prototypes-*")) == []
+    assert collection.prototypes() == prototypes(corpus.stored_vectors("c").vectors) != expected
+
+
+@hnsw
+def test_prototypes_that_the_disk_does_not_take_are_told_all_the_same(kept, corpus, monkeypatch):
+    """And the log says so."""
+    name, folder = kept
+    collection = searchable(corpus, "c", made(name), saved_in(folder, name))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with capture_logs() as logs:
+        assert collection.prototypes() == prototypes(corpus.stored_vectors("c").vectors)
+    assert [entry["event"] for entry in logs] == ["prototypes_not_saved"]
+    assert len(list(folder.iterdir())) == 1
 
 
 def test_who_calls_during_a_build_builds_nothing_more(corpus, tmp_path, counted):

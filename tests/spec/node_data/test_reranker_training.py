@@ -3,17 +3,28 @@
 import random
 import stat
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
 from small_cross_encoder import small_model
+from typer.testing import CliRunner
 
-from fedrag.core.errors import InputError
+from fedrag.core.errors import FedragError, InputError
+from retriever_node import reranker_training
+from retriever_node.cli import app
 from retriever_node.collection import Collection
 from retriever_node.documents import Document, PassageDraft
 from retriever_node.indexes import INDEXES
 from retriever_node.passages import ALL_FIELDS
-from retriever_node.reranker_training import RIVALS, LabelledList, TrainingSettings, labelled_lists, train
+from retriever_node.reranker_training import (
+    RIVALS,
+    LabelledList,
+    TrainingSettings,
+    labelled_lists,
+    require_ready,
+    train,
+)
 from retriever_node.rerankers import RERANKERS
 
 TRAINABLE = all(find_spec(name) is not None for name in ("sentence_transformers", "datasets", "accelerate"))
@@ -75,6 +86,31 @@ def test_too_little_or_in_the_way(tmp_path) -> None:
         train(lists(100), tmp_path, TrainingSettings())
     assert told.value.code == "folder_exists"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_missing_is_told_before_a_question_is_made(tmp_path, monkeypatch) -> None:
+    """The folder first, then libraries, then the model; nothing is written. The command does not open the node."""
+    (tmp_path / "file").write_bytes(b"")
+
+    def refused(name: str, base: Path | None = None) -> str:
+        with pytest.raises(FedragError) as told:
+            require_ready(tmp_path / name, base)
+        return told.value.code
+
+    monkeypatch.setattr(reranker_training, "find_spec", lambda name: None if name == "datasets" else name)
+    assert refused("") == "folder_exists"
+    assert refused("file/new") == "folder_not_writable"
+    assert refused("new") == "missing_extra"
+    monkeypatch.setattr(reranker_training, "find_spec", lambda name: name)
+    assert refused("new", tmp_path / "none") == "model_not_found"
+    monkeypatch.setattr(reranker_training, "home", lambda: tmp_path)
+    assert refused("deep/new") == "encoder_not_set_up"
+    (tmp_path / "config.json").write_text("{}")
+    require_ready(tmp_path / "deep" / "new", tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "file"]
+    ran = CliRunner().invoke(app, ["train-reranker", "--home", str(tmp_path / "no"), "--output", str(tmp_path)])
+    assert isinstance(ran.exception, InputError)
+    assert ran.exception.code == "folder_exists"
 
 
 @pytest.fixture
