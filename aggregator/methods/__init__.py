@@ -5,4 +5,4 @@ from typing import Final
 from fedrag.core.plugins import PluginKind
 from fedrag.core.protocols import MergeMethod
 
-MERGE_METHODS: Final = PluginKind[MergeMethod]("aggregator.methods", ("comparable",))
+MERGE_METHODS: Final = PluginKind[MergeMethod]("aggregator.methods", ("comparable", "probabilistic"))

@@ -2,27 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final
+from heapq import merge
+from typing import ClassVar, Final
 
-from pydantic import Field
-
-from aggregator.near_duplicates import RESEMBLANCE, fold
-from fedrag.core.config import Config
-from fedrag.core.exchange import Offer
+from aggregator.selection import Selection, best_first, select
 from fedrag.core.protocols import NodeOffer, Winner
-from fedrag.core.wire import NodeId
 
 _ALONE: Final = ""
 """The group of offers without a similarity: only their probabilities can be compared."""
 
 
-class Settings(Config):
-    near_duplicates: bool = True
-    """Fold near-identical passages into the best of them."""
-    resemblance: Annotated[float, Field(ge=0.5, le=1, allow_inf_nan=False)] = RESEMBLANCE
-    """From which estimated resemblance two passages with equal facts are one."""
-    per_node_maximum: Annotated[int, Field(ge=1)] | None = None
-    """How many winners one hospital may have; None: as many as it earns."""
+class Settings(Selection):
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,54 +31,57 @@ class Comparable:
 
     settings: Settings
 
+    name: ClassVar[str] = "comparable"
+
     def merge(self, offers: Sequence[NodeOffer], k: int) -> tuple[Winner, ...]:
-        settings = self.settings
-        resemblance = settings.resemblance if settings.near_duplicates else None
-        return fold(rank(offers), k, settings.per_node_maximum, resemblance)
+        return select(rank(offers), offers, k, self.settings)
 
 
-def rank(offers: Sequence[NodeOffer]) -> tuple[NodeOffer, ...]:
-    """The total order of `Comparable`; a handle that a node offers twice counts once, at its best place."""
-    groups: dict[str, list[NodeOffer]] = {}
+def rank(offers: Sequence[NodeOffer]) -> Iterator[NodeOffer]:
+    """The order of `Comparable`, best first, brought about as far as it is asked for."""
+    groups: dict[str, tuple[list[NodeOffer], list[float]]] = {}
+    current: str | None = None
     for offered in offers:
-        groups.setdefault(_group(offered.offer), []).append(offered)
-    placed = [
-        (-fitted, name, place, offered)
-        for name, group in groups.items()
-        for place, (fitted, offered) in enumerate(_fitted(sorted(group, key=_within_group)))
-    ]
-    once: dict[tuple[NodeId, str], NodeOffer] = {}
-    for *_, offered in sorted(placed, key=lambda item: item[:3]):
-        once.setdefault((offered.node, offered.offer.handle), offered)
-    return tuple(once.values())
+        similarity = offered.offer.similarity
+        name = _ALONE if similarity is None else similarity.comparable_with
+        if name != current:
+            members, values = groups.setdefault(name, ([], []))
+            current = name
+        members.append(offered)
+        values.append(offered.offer.probability if similarity is None else similarity.value)
+    if len(groups) == 1:  # placed among no others: nothing has to be fitted
+        return best_first(*next(iter(groups.values())), _turn)
+    placed = merge(*(_placed(name, *group) for name, group in groups.items()))
+    return (offered for *_, offered in placed)
 
 
-def _group(offer: Offer) -> str:
-    return offer.similarity.comparable_with if offer.similarity else _ALONE
+def _placed(
+    name: str, offers: Sequence[NodeOffer], values: Sequence[float]
+) -> Iterator[tuple[float, str, int, NodeOffer]]:
+    """A group in its order, each offer behind its place among other groups; no two places are equal."""
+    ordered = list(best_first(offers, values, _turn))
+    fitted = never_rising([offered.offer.probability for offered in ordered])
+    for place, (fit, offered) in enumerate(zip(fitted, ordered, strict=True)):
+        yield -fit, name, place, offered
 
 
-def _within_group(offered: NodeOffer) -> tuple[float, float, str, int, str]:
+def _turn(offered: NodeOffer) -> tuple[int, str, int, str]:
+    """Who comes first of offers with equal similarities, or without one and with equal probabilities."""
     offer = offered.offer
-    if offer.similarity:
-        return (-offer.similarity.value, 0, offered.node, offer.rank, offer.handle)
-    return (-offer.probability, offer.rank, offered.node, offer.rank, offer.handle)
-
-
-def _fitted(group: Sequence[NodeOffer]) -> Iterator[tuple[float, NodeOffer]]:
-    fit = never_rising([offered.offer.probability for offered in group])
-    return zip(fit, group, strict=True)
+    return (0 if offer.similarity else offer.rank, offered.node, offer.rank, offer.handle)
 
 
 def never_rising(values: Sequence[float]) -> tuple[float, ...]:
     """The never rising sequence nearest to `values` in squares: pool adjacent violators (Ayer et al. 1955)."""
-    pools: list[tuple[float, int]] = []
+    totals: list[float] = []
+    sizes: list[int] = []
     for value in values:
         total, size = value, 1
-        while pools and pools[-1][0] / pools[-1][1] < total / size:
-            above, count = pools.pop()
-            total, size = total + above, size + count
-        pools.append((total, size))
-    return tuple(total / size for total, size in pools for _ in range(size))
+        while totals and totals[-1] / sizes[-1] < total / size:
+            total, size = total + totals.pop(), size + sizes.pop()
+        totals.append(total)
+        sizes.append(size)
+    return tuple(total / size for total, size in zip(totals, sizes, strict=True) for _ in range(size))
 
 
 def build(settings: Settings) -> Comparable:

@@ -9,10 +9,12 @@ from fedrag.core.exchange import Offer, Similarity
 from fedrag.core.protocols import NodeOffer
 from fedrag.core.sketch import sketch_of
 
+SETTINGS = ({}, {"diversity": 4, "per_node_maximum": 3})
 
-@pytest.fixture(params=MERGE_METHODS.names)
+
+@pytest.fixture(params=[(name, settings) for name in MERGE_METHODS.names for settings in SETTINGS], ids=str)
 def method(request):
-    return MERGE_METHODS.build(request.param)
+    return MERGE_METHODS.build(*request.param)
 
 
 def offers(nodes: int, each: int, seed: int) -> list[NodeOffer]:
@@ -21,6 +23,7 @@ def offers(nodes: int, each: int, seed: int) -> list[NodeOffer]:
     made = []
     for at in range(nodes):
         encoder = ("x", "y", "z", None)[random.integers(4)]
+        routed = round(float(random.random()), 1)
         for rank in range(1, each + 1):
             topic = int(random.integers(30))
             made.append(
@@ -37,6 +40,7 @@ def offers(nodes: int, each: int, seed: int) -> list[NodeOffer]:
                         if encoder
                         else None,
                     ),
+                    routed,
                 )
             )
     return made
@@ -71,6 +75,12 @@ def test_no_hospital_holds_its_own_passage_also(method, seed):
         assert {*winner.also_held_by} <= {one.node for one in made}
 
 
+@pytest.mark.parametrize("name", MERGE_METHODS.names)
+def test_a_method_knows_the_name_it_is_configured_by(name):
+    """The evidence states it."""
+    assert MERGE_METHODS.build(name).name == name
+
+
 def test_no_offers_no_winners(method):
     """Nobody offered anything."""
     assert method.merge([], 10) == ()
@@ -83,6 +93,10 @@ def test_no_offers_no_winners(method):
         ("comparable", {"per_node_maximum": 0}),
         ("comparable", {"resemblence": 0.9}),
         ("comparable", {"resemblance": 0.1}),
+        ("comparable", {"diversity": -1}),
+        ("comparable", {"routing_weight": 1}),
+        ("probabilistic", {"routing_weight": -1}),
+        ("probabilistic", {"routing_weight": float("inf")}),
     ],
 )
 def test_an_unknown_method_or_setting_fails_loudly(name, settings):

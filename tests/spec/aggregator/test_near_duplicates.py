@@ -5,7 +5,9 @@ Rates over the example hospitals' passages: pytest --log-cli-level=INFO tests/sp
 
 import logging
 import re
+import textwrap
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,8 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.near_duplicates import RESEMBLANCE, fingerprint_of, fold, near_identical
-from fedrag.core.sketch import resemblance, sketch_of
+from aggregator.near_duplicates import PART, Fingerprint, fingerprint_of, fold, near_identical
+from fedrag.core.exchange import Sketch
+from fedrag.core.sketch import part_of, sketch_of
 
 log = logging.getLogger(__name__)
 Edit = Callable[[str, np.random.Generator], str | None]
@@ -26,9 +29,21 @@ LEAFLET = (
     " drink alcohol during treatment and for 2 days after the last tablet. Stop and call us if a rash appears. The"
     " tablets can colour urine, which is harmless. Keep the blister pack in its box, away from children and from heat."
 )
+REWORDED = {
+    "the": "this",
+    "is": "was",
+    "are": "were",
+    "their": "the",
+    "your": "the",
+    "this": "that",
+    "has": "had",
+    "will": "would",
+}
+PLAIN = frozenset({"there", "these", "their", "those", "which", "whose", "would", "being"})
 NEGATIONS = ("not", "no", "never", "without", "avoid", "cannot", "none", "nor", "don't", "contraindicated", "except")
 
 
+@cache
 def sections() -> tuple[str, ...]:
     files = sorted(Path(__file__).parents[3].glob("examples/hospitals/*/*/*.md"))
     parts = (part for file in files for part in re.split(r"(?m)^#+ .*$", file.read_text(encoding="utf-8"))[1:])
@@ -37,10 +52,13 @@ def sections() -> tuple[str, ...]:
 
 def both_ways(one: str, other: str) -> tuple[bool, bool]:
     """Whether they are folded by their texts, and by their sketches."""
-    left, right = sketch_of(one), sketch_of(other)
-    return near_identical(fingerprint_of(one), fingerprint_of(other)), left.facts == right.facts and resemblance(
-        left, right
-    ) >= RESEMBLANCE
+    (text, sketch), (other_text, other_sketch) = _seen(one), _seen(other)
+    return near_identical(text, other_text), part_of(sketch, other_sketch) >= PART
+
+
+@cache
+def _seen(text: str) -> tuple[Fingerprint, Sketch]:
+    return fingerprint_of(text), sketch_of(text)
 
 
 @given(data=st.data())
@@ -109,20 +127,71 @@ def _unit(text: str, random: np.random.Generator) -> str | None:
     return None if changed == text else changed
 
 
+def _other_word(text: str, random: np.random.Generator) -> str:
+    """One word of five letters or more for another of the hospitals' words."""
+    one, new = _words_in(text)[random.integers(len(_words_in(text)))], _any_word(random)
+    return text[: one.start()] + (new if new != one.group() else "zebra") + text[one.end() :]
+
+
+def _word_put_in(text: str, random: np.random.Generator) -> str:
+    words = text.split()
+    at = int(random.integers(len(words) + 1))
+    return " ".join([*words[:at], _any_word(random), *words[at:]])
+
+
+def _word_left_out(text: str, random: np.random.Generator) -> str:
+    one = _words_in(text)[random.integers(len(_words_in(text)))]
+    return text[: one.start()] + text[one.end() :]
+
+
+def _exchanged_words(text: str, random: np.random.Generator) -> str | None:
+    found = _words_in(text)
+    a, b = (found[at] for at in sorted(random.choice(len(found), 2, replace=False)))
+    if a.group() == b.group():
+        return None
+    return text[: a.start()] + b.group() + text[a.end() : b.start()] + a.group() + text[b.end() :]
+
+
+def _words_in(text: str) -> list[re.Match[str]]:
+    return [one for one in re.finditer(r"\b[a-z]{5,}\b", text) if one.group() not in PLAIN]
+
+
+def _any_word(random: np.random.Generator) -> str:
+    words = vocabulary()
+    return words[random.integers(len(words))]
+
+
+@cache
+def vocabulary() -> tuple[str, ...]:
+    return tuple(sorted({one.group() for text in sections() for one in _words_in(text)}))
+
+
 def _reworded(share: float) -> Edit:
     def edit(text: str, random: np.random.Generator) -> str:
-        """Words in which nothing is at stake replaced, here and there."""
+        """Words in which nothing is at stake replaced by others of their kind, here and there."""
         words = text.split()
-        plain = [
-            at
-            for at, word in enumerate(words)
-            if word in ("the", "of", "is", "are", "this", "their", "your", "then", "it", "be", "who")
-        ]
+        plain = [at for at, word in enumerate(words) if word in REWORDED]
         for at in random.permutation(plain)[: max(1, round(share * len(words)))]:
-            words[at] = words[at] + "o"
+            words[at] = REWORDED[words[at]]
         return " ".join(words)
 
     return edit
+
+
+def _rewrapped(text: str, random: np.random.Generator) -> str:
+    return "\n".join(textwrap.wrap(text, 50))
+
+
+def _sentence_before(text: str, random: np.random.Generator) -> str:
+    return f"This page belongs to the handbook of the ward and hangs in its kitchen. {text}"
+
+
+def _sentence_in_between(text: str, random: np.random.Generator) -> str | None:
+    borders = [one.end() for one in re.finditer(r"\. ", text)]
+    if not borders:
+        return None
+    at = borders[random.integers(len(borders))]
+    return f"{text[:at]}Ring the ward if you have a question about this page. {text[at:]}"
 
 
 def _sentence_added(text: str, random: np.random.Generator) -> str:
@@ -152,11 +221,18 @@ HARMFUL: dict[str, Edit] = {
     "another noun": _word(
         {"heart": "kidney", "blood": "urine", "nurse": "doctor", "scan": "biopsy", "kidney": "liver"}
     ),
+    "any other word": _other_word,
+    "a word put in": _word_put_in,
+    "a word left out": _word_left_out,
+    "two words exchanged": _exchanged_words,
+    "another conjunction": _word({"and": "or", "or": "and", "may": "must", "must": "may", "with": "for", "if": "or"}),
 }
 HARMLESS: dict[str, Edit] = {
     "layout and capitals": _layout,
     "other units for the same": _unit,
+    "other line breaks": _rewrapped,
     "a sentence added": _sentence_added,
+    "a sentence before it": _sentence_before,
     "2 % of words": _reworded(0.02),
     "5 % of words": _reworded(0.05),
     "10 % of words": _reworded(0.10),
@@ -173,21 +249,27 @@ def _rate(edit: Edit) -> tuple[int, int, int]:
 
 @pytest.mark.parametrize("kind", HARMFUL)
 def test_rate_of_false_folds(kind):
-    """None where numbers, units, negations, opposites or medicines differ. A noun swapped for another is not seen."""
+    """None, whatever word is another, too many, missing or in another's place."""
     made, by_text, by_sketch = _rate(HARMFUL[kind])
     log.info("false folds, %s: %d of %d by text, %d by sketch", kind, by_text, made, by_sketch)
     assert made >= 15
-    if kind != "another noun":
-        assert (by_text, by_sketch) == (0, 0)
+    assert (by_text, by_sketch) == (0, 0)
 
 
-@pytest.mark.parametrize(("kind", "most"), [(kind, 0.6 if kind.startswith("10 %") else 0.1) for kind in HARMLESS])
-def test_rate_of_missed_folds(kind, most):
-    """Few, until a tenth of the words is new: then only about half of the trigrams are shared."""
+@pytest.mark.parametrize("kind", HARMLESS)
+def test_rate_of_missed_folds(kind):
+    """None: what is said stays the same."""
     made, by_text, by_sketch = _rate(HARMLESS[kind])
     log.info("missed folds, %s: %d of %d by text, %d by sketch", kind, made - by_text, made, made - by_sketch)
     assert made >= 15
-    assert made - by_sketch <= most * made
+    assert (by_text, by_sketch) == (made, made)
+
+
+def test_a_sentence_in_between_keeps_both():
+    """Nothing tells it from a condition put in; both are shown. By hash, one in some hundred is folded all the same."""
+    made, by_text, by_sketch = _rate(_sentence_in_between)
+    assert by_text == 0
+    assert by_sketch <= 0.02 * made
 
 
 def test_unrelated_passages_are_not_folded():
@@ -195,8 +277,7 @@ def test_unrelated_passages_are_not_folded():
     texts = sections()[::5][:100]
     sketches = [sketch_of(text) for text in texts]
     pairs = [(at, to) for at in range(len(texts)) for to in range(at)]
-    alike = [(a, b) for a, b in pairs if resemblance(sketches[a], sketches[b]) >= RESEMBLANCE]
-    assert [(a, b) for a, b in alike if sketches[a].facts == sketches[b].facts] == []
+    assert [(a, b) for a, b in pairs if part_of(sketches[a], sketches[b]) >= PART] == []
 
 
 def test_copies_count_once_and_name_their_holders(offer):
@@ -208,7 +289,7 @@ def test_copies_count_once_and_name_their_holders(offer):
         offer("c", "c2", rank=2, text="Something else entirely, about feet."),
         offer("a", "a1", text=LEAFLET),
     ]
-    winners = fold(ranking, 2, None, RESEMBLANCE)
+    winners = fold(ranking, ranking, 2, None, PART)
     assert [(one.node, one.offer.handle[:2], one.also_held_by) for one in winners] == [
         ("b", "b1", ("a", "c")),
         ("c", "c2", ()),
@@ -217,8 +298,17 @@ def test_copies_count_once_and_name_their_holders(offer):
 
 def test_without_a_sketch_or_when_switched_off_nothing_is_folded(offer):
     """Patient offers carry no sketch; and the operator may not want folding."""
-    assert len(fold([offer("a", "a"), offer("b", "b")], 5, None, RESEMBLANCE)) == 2
-    assert len(fold([offer("a", "a", text=LEAFLET), offer("b", "b", text=LEAFLET)], 5, None, None)) == 2
+    bare, copies = [[offer(node, node, text=text) for node in "ab"] for text in (None, LEAFLET)]
+    assert len(fold(bare, bare, 5, None, PART)) == 2
+    assert len(fold(copies, copies, 5, None, None)) == 2
+
+
+def test_sketches_of_two_keys_are_never_compared(offer):
+    """The same text, under the federation's key of this epoch, of the last one, and under none: three winners."""
+    offers = [offer(node, node, text=LEAFLET, key=key) for node, key in (("a", "new"), ("b", "old"), ("c", ""))]
+    offers.append(offer("d", "d", text=LEAFLET, key="new"))
+    winners = fold(offers, offers, 5, None, PART)
+    assert [(one.node, one.also_held_by) for one in winners] == [("a", ("d",)), ("b", ()), ("c", ())]
 
 
 def test_a_hospital_at_its_maximum_gets_no_more_winners_but_is_still_named(offer):
@@ -229,7 +319,7 @@ def test_a_hospital_at_its_maximum_gets_no_more_winners_but_is_still_named(offer
         offer("b", "b1", text=LEAFLET),
         offer("a", "a3", rank=3, text=LEAFLET),
     ]
-    winners = fold(ranking, 5, 1, RESEMBLANCE)
+    winners = fold(ranking, ranking, 5, 1, PART)
     assert [(one.node, one.offer.handle[:2], one.also_held_by) for one in winners] == [
         ("a", "a1", ()),
         ("b", "b1", ("a",)),
