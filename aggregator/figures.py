@@ -2,21 +2,46 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import inf
 from typing import Final
 
+from aggregator.medicines import medicines
 from aggregator.words import WORD, carries_meaning, content_words, stem
-from fedrag.core.quantities import Quantity, quantities, substances
+from fedrag.core.quantities import Quantity, quantities
 
-_CLAUSE: Final = re.compile(r"[,;:()](?!\d)|\b(?=(?:if|when|where|unless|because|since|although|until|while|whose)\b)")
-_CONDITION: Final = re.compile(r"\W*(?:if|when|where|unless|whose|while|until|above|below|under|at|between|for)\b")
+_BOUNDED: Final = r"(?:an? )?(?:[a-z-]+ ){1,3}(?:below|above|under|over|at least|less than|more than|of) ?\d"
+_CLAUSE: Final = re.compile(
+    r"[,;:()](?!\d)|\b(?=(?:if|when|where|unless|because|since|although|until|while|whose|provided|down to)\b"
+    rf"|with {_BOUNDED})"
+)
+_CONDITION: Final = re.compile(
+    r"\W*(?:(?:if|when|where|unless|whose|while|until|above|below|under|at|between|for|in|provided|down to)\b"
+    rf"|with {_BOUNDED})"
+)
+_STATED: Final = re.compile(r"\b(?:is|are|was|were|be|may|should|must|can|cannot|needs?)\b")
+_CIRCUMSTANCE: Final = re.compile(r"\W*(?:above|below|under|at|between|for|in)\b")
+_TOLD: Final = re.compile(
+    r"(?<=\w )(?=(?:give|offer|use|start|begin|treat|aim|check|repeat|take|add|continue|stop|omit|withhold|avoid"
+    r"|do not|don't|never) )"
+)
 _REASON: Final = re.compile(r"\s*(?:because|since|although|so that)\b")
-_BELOW: Final = re.compile(r"(?:below|under|less than|fewer than|lower than|<|≤|up to|down to|until|before|within)\W*$")
-_ABOVE: Final = re.compile(r"(?:above|over|more than|greater than|exceeds?|>|≥|at least|after|from|reaches)\W*$")
+_BELOW: Final = re.compile(r"(?:below|under|less than|fewer than|lower than|<|≤|up to|until|before|within)\W*$")
+_ABOVE: Final = re.compile(
+    r"(?:above|over|more than|greater than|exceeds?|>|≥|at least|after|from|reaches)\W*$"
+    r"|\bdown to\W+(?:\w+\W+){0,3}$"
+)
 _OR_MORE: Final = re.compile(r"\W*(?:[\w%/²]+\W+){0,2}?or (?:more|over|above|higher)\b")
 _OR_LESS: Final = re.compile(r"\W*(?:[\w%/²]+\W+){0,2}?or (?:less|under|below|lower)\b")
+_EARLIER: Final = re.compile(r"\W*\w+ (?:before|prior to|ahead of)\b")
+_LATER: Final = re.compile(r"\W*\w+ (?:after|later|following)\b")
+_DAY_BEFORE: Final = re.compile(r"\bthe (?:day|evening|night) before\b")
+_AFTER: Final = re.compile(r"\bafter\W*$")
+_BETWEEN: Final = re.compile(r"\bbetween\W*$")
+_OF_STRENGTH: Final = re.compile(r"\W*\w+ of (\d+(?:\.\d+)?) ?%")
+_MOVES: Final = frozenset({"fall", "drop", "rise", "reach", "exceed", "stay", "remain"})
+"""What a measure does before its bound is named; stems."""
 _EVERY: Final = re.compile(r"(?:every|each)\W*$")
 _FOR: Final = re.compile(r"\b(?:for|over)(?: (?:at least|up to|a total of|another))?\W*$")
 _LIMIT: Final = re.compile(r"(?:maximum|max|exceed|not more than|no more than|up to|total)\W*(?:\w+\W+){0,2}$")
@@ -41,12 +66,16 @@ class Role(StrEnum):
     DURATION = "duration"
     LIMIT = "limit"
     BOUND = "bound"
+    LEAD = "lead"
+    """How long before something."""
+    LAG = "lag"
+    """How long after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A number in its role: the interval `low` to `high` of `what` (a dimension, or the word that is counted), and the
-    content words and medicines of its clause."""
+    content words and medicines of its clause. Strengths are multiplied out: 100 ml of 20 % are 20 g."""
 
     role: Role
     what: str
@@ -72,52 +101,77 @@ class Clause:
         return self.start <= position < self.start + len(self.text)
 
 
-def clauses(text: str) -> Iterator[Clause]:
-    """The clauses of a normalised sentence, in order; what separates them belongs to none."""
+def clauses(text: str) -> tuple[Clause, ...]:
+    """The clauses of a normalised sentence, in order; what separates them belongs to none. Where nothing else is said,
+    a circumstance is what is said."""
+    found = [clause for clause in _clauses(text) if clause.text.strip(" .")]
+    if any(clause.kind is ClauseKind.MAIN for clause in found):
+        return tuple(found)
+    return tuple(replace(one, kind=ClauseKind.MAIN) if _CIRCUMSTANCE.match(one.text) else one for one in found)
+
+
+def _clauses(text: str) -> Iterator[Clause]:
     at = 0
     for part in _CLAUSE.split(text):
-        start = text.index(part, at)
-        yield Clause(start, part, _kind(part))
+        start = at = text.index(part, at)
+        told = _TOLD.split(part, maxsplit=1) if _CIRCUMSTANCE.match(part) else [part]
+        for piece in told:
+            yield Clause(at, piece, _kind(piece))
+            at += len(piece)
         at = start + len(part)
 
 
 def _kind(clause: str) -> ClauseKind:
-    if _CONDITION.match(clause):
+    if _CONDITION.match(clause) and not (_CIRCUMSTANCE.match(clause) and _STATED.search(clause)):
         return ClauseKind.CONDITION
     return ClauseKind.REASON if _REASON.match(clause) else ClauseKind.MAIN
 
 
 def figures(text: str, parts: Sequence[Clause]) -> Iterator[Figure]:
-    """Every number but clock times and what stands in reasons, and how often something is done."""
-    for quantity in quantities(text):
+    """Every number but clock times and what stands in reasons, how often something is done, and "the day before"."""
+    found = quantities(text)
+    strengths = {match.start(1) for quantity in found if (match := _OF_STRENGTH.match(text, quantity.end))}
+    for quantity in found:
         clause = next(clause for clause in parts if clause.holds(quantity.start))
         clock = ":" in text[max(0, quantity.start - 1) : quantity.end + 1]
-        if clause.kind is not ClauseKind.REASON and not clock:
+        if clause.kind is not ClauseKind.REASON and not clock and quantity.start not in strengths:
             yield _figure(quantity, text, clause)
     for clause in parts:
+        about, named = content_words(clause.text), medicines(clause.text)
         hours = next((hours for pattern, hours in _RATES if pattern.search(clause.text)), None)
         if hours is not None:
-            about = content_words(clause.text)
-            yield Figure(Role.INTERVAL, "h", hours, hours, False, about, substances(clause.text))
+            yield Figure(Role.INTERVAL, "h", hours, hours, False, about, named)
+        if _DAY_BEFORE.search(clause.text):
+            yield Figure(Role.LEAD, "h", 24, 24, False, about, named)
 
 
 def _figure(quantity: Quantity, text: str, clause: Clause) -> Figure:
     before, after = text[max(0, quantity.start - 40) : quantity.start], text[quantity.end : quantity.end + 30]
     low, high = sorted((float(quantity.first), float(quantity.last)))
+    what = quantity.dimension or _counted(before, after)
+    time = quantity.dimension in ("h", "month")
+    strength = _OF_STRENGTH.match(text, quantity.end)
     role = Role.DOSE
-    if _EVERY.search(before):
+    if strength and what == "l":
+        what, low, high = "g", low * 10 * float(strength[1]), high * 10 * float(strength[1])
+    elif _EVERY.search(before):
         role = Role.INTERVAL
-    elif _FOR.search(before) and quantity.dimension in ("h", "month"):
+    elif _FOR.search(before) and time:
         role = Role.DURATION
+    elif time and _EARLIER.match(after):
+        role = Role.LEAD
+    elif time and (_LATER.match(after) or _AFTER.search(before)):
+        role = Role.LAG
+    elif _BETWEEN.search(before):
+        role = Role.BOUND
     elif _OR_MORE.match(after) or _ABOVE.search(before):
         role, high = Role.BOUND, inf
     elif _OR_LESS.match(after) or _BELOW.search(before):
         role, low = Role.BOUND, -inf
     elif _LIMIT.search(before):
         role = Role.LIMIT
-    what = quantity.dimension or _counted(before, after)
     condition = clause.kind is ClauseKind.CONDITION
-    return Figure(role, what, low, high, condition, content_words(clause.text), substances(clause.text))
+    return Figure(role, what, low, high, condition, content_words(clause.text), medicines(clause.text))
 
 
 def _counted(before: str, after: str) -> str:
@@ -125,5 +179,5 @@ def _counted(before: str, after: str) -> str:
     following = WORD.match(after.lstrip(" -"))
     if following and carries_meaning(following.group()):
         return stem(following.group())
-    earlier = [word for word in WORD.findall(before) if carries_meaning(word) or word == "day"]
-    return stem(earlier[-1]) if earlier else ""
+    earlier = [stem(word) for word in WORD.findall(before) if carries_meaning(word) or word == "day"]
+    return next((word for word in reversed(earlier) if word not in _MOVES), "")

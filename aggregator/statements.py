@@ -5,18 +5,23 @@ which role, and whether it says do or do not. What cannot be read stays unread, 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from aggregator.figures import Clause, ClauseKind, Figure, clauses, figures
-from aggregator.words import content_words
+from aggregator.medicines import classes_of
+from aggregator.preferences import preferred
+from aggregator.words import WORD, content_words
 from fedrag.core.quantities import normalised
 
 MAXIMUM_STATEMENTS: Final = 50
 """Of one passage. More than an encoder's window holds; a passage of a thousand full stops must not stall an answer."""
+WITHIN: Final = 5
 
-_SENTENCE: Final = re.compile(r"(?<=[.!?;])\s+(?=[A-Z(\"“•-])|\n+")
+_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z(\"“•-])|(?<=;)\s+|\n+")
+_SURFACE: Final = re.compile(r"\s?/\s?1\.73\s?m2\b|(?<=\d)/\d{2,3}(?=\s?mmhg)")
+"""Body surface that kidney function is related to, and diastolic pressures: numbers that say nothing more."""
 
 
 def _either(text: str) -> re.Pattern[str]:
@@ -54,6 +59,18 @@ _MANNERS: Final = {
         "loading": _either(r"loading|first dose|starting dose|initial"),
         "maintenance": _either(r"maintenance|maintain|thereafter"),
     },
+    "finding": {
+        "positive": _either(r"positive"),
+        "negative": _either(r"negative"),
+    },
+    "level": {
+        "low": _either(r"low\b|hypo"),
+        "high": _either(r"high\b|hyper"),
+    },
+    "moment": {
+        "before": _either(r"before|prior to"),
+        "after": _either(r"after\b|following"),
+    },
     "severity": {
         "mild": _either(r"mild|minor|uncomplicated"),
         "moderate": _either(r"moderate"),
@@ -63,9 +80,10 @@ _MANNERS: Final = {
 """Ways of doing the same thing; two statements that name different ones need not disagree."""
 
 _NEGATIVE: Final = _either(
-    r"not\b|\w+n['’]t\b|never\b|no\b(?! more| later| less| longer than)|nor\b|cannot|avoid|contraindicat|stop"
+    r"not\b|nothing\b|\w+n['’]t\b|never\b|no\b(?! more| later| less| longer than)|nor\b|cannot|avoid|contraindicat|stop"
     r"|switch(?:ed)? off|withh|omit|discontinu|hold\b|forbid|prohibit|exclu"
 )
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 _NOT_STOPPED: Final = _either(r"(?:not|never)\W+(?:\w+\W+)?(?:stop|omit|withh|avoid|discontinu|switch|exclu)\w*")
 
 
@@ -78,6 +96,10 @@ class Statement:
     figures: tuple[Figure, ...]
     negated: frozenset[str] | None
     """The content words of the clauses that say do not; None when it says do."""
+    denied: frozenset[str]
+    """Of these, the ones within WITHIN words of one that says do not."""
+    preferred: frozenset[str]
+    """What it says to use first."""
 
 
 def statements(text: str, heading: str) -> tuple[Statement, ...]:
@@ -87,17 +109,20 @@ def statements(text: str, heading: str) -> tuple[Statement, ...]:
 
 
 def _statement(sentence: str, heading: str) -> Statement:
-    text = normalised(sentence)
-    parts = tuple(clauses(text))
+    text = _SURFACE.sub("", normalised(sentence))
+    parts = clauses(text)
+    negative = [_NOT_STOPPED.sub("", clause.text) for clause in parts if _says_no(clause)]
     return Statement(
         text=sentence,
-        words=content_words(text),
+        words=_words_of(text),
         scopes=frozenset(_scopes(text, heading)),
         manners=frozenset(
             (kind, name) for kind, ways in _MANNERS.items() for name, pattern in ways.items() if pattern.search(text)
         ),
         figures=tuple(figures(text, parts)),
-        negated=_negated(parts),
+        negated=frozenset().union(*map(_words_of, negative)) if negative else None,
+        denied=frozenset().union(*map(_denied, negative)),
+        preferred=preferred(text),
     )
 
 
@@ -108,10 +133,18 @@ def _scopes(text: str, heading: str) -> Iterator[str]:
             yield name
 
 
-def _negated(parts: Sequence[Clause]) -> frozenset[str] | None:
-    negative = [
-        clause.text
-        for clause in parts
-        if clause.kind is ClauseKind.MAIN and _NEGATIVE.search(_NOT_STOPPED.sub("", clause.text))
-    ]
-    return content_words(" ".join(negative)) if negative else None
+def _words_of(text: str) -> frozenset[str]:
+    return content_words(text) | classes_of(text)
+
+
+def _says_no(clause: Clause) -> bool:
+    return clause.kind is ClauseKind.MAIN and _NEGATIVE.search(_NOT_STOPPED.sub("", clause.text)) is not None
+
+
+def _denied(text: str) -> frozenset[str]:
+    """What stands within WITHIN words of a word that says do not."""
+    near: list[str] = []
+    for match in _NEGATIVE.finditer(text):
+        near += WORD.findall(text[: match.start()])[-WITHIN:]
+        near += WORD.findall(text[match.end() :].lstrip(_LETTERS))[:WITHIN]
+    return _words_of(" ".join(near))

@@ -32,6 +32,7 @@ SUITES: Final = PluginKind[Suite](
     "fedrag.evaluation.suites",
     (
         "examples",
+        "poisoning",
         "medquad_liveqa",
         "medquad_crossnode",
         "pubmedqa",
