@@ -1,31 +1,37 @@
 """Evidence: the winners' released text, best first, with weights and conflicts."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
 
 from aggregator.conflicts import find_conflicts
-from aggregator.near_duplicates import Fingerprint, fingerprint_of, held_by, near_identical
-from aggregator.weights import FEW_SOURCES, source_weights
-from fedrag.core.answer import Evidence, EvidencePassage
+from aggregator.near_duplicates import Fingerprint, comparable, fingerprint_of, held_by, near_identical
+from aggregator.reading_order import in_reading_order
+from aggregator.reliability import UNKNOWN
+from aggregator.weights import FEW_SOURCES, NO_OUTCOMES, claims_of, source_weights
+from fedrag.core.answer import Evidence, EvidencePassage, Reliability
 from fedrag.core.exchange import Release, ReleasedPassage
 from fedrag.core.protocols import Encoder, Winner
-from fedrag.core.wire import NodeId
-
-METHOD: Final = "comparable"
+from fedrag.core.wire import FloatVector, NodeId
 
 
-def gather(winners: Sequence[Winner], releases: Sequence[Release], encoder: Encoder, method: str = METHOD) -> Evidence:
+def gather(
+    winners: Sequence[Winner],
+    releases: Sequence[Release],
+    encoder: Encoder,
+    *,
+    method: str,
+    reliability: Mapping[NodeId, Reliability] = NO_OUTCOMES,
+    question: FloatVector | None = None,
+) -> Evidence:
     """What the reasoner may use: passages that won and were released by the hospital that offered them.
 
     A winner without its text is left out; a released passage that nobody asked for is never looked at. Passages that
-    came without a sketch (those of patient collections) are compared now that their text is known, and folded like
-    offers; of two that had one the merge has decided. `method` names the merge method that chose the winners.
+    came without a sketch (those of patient collections), or with sketches of different keys, are compared now that
+    their text is known, and folded like offers; of all others the merge has decided. Neighbouring passages of one
+    document stand together, in reading order, where the best of them won. `method` names the merge method that chose
+    the winners, `reliability` is what outcomes say of each source so far, `question` its vector under this encoder.
     """
-    kept = _folded(_joined(winners, releases))
-    claims: dict[NodeId, float] = {}
-    for winner, _ in kept:
-        claims[winner.node] = claims.get(winner.node, 0.0) + winner.offer.probability
-    weights = source_weights(claims)
+    kept = in_reading_order(_folded(_joined(winners, releases)))
+    weights = source_weights(claims_of((winner.node, winner.offer.probability) for winner, _ in kept), reliability)
     passages = tuple(
         EvidencePassage(
             number=number,
@@ -42,7 +48,8 @@ def gather(winners: Sequence[Winner], releases: Sequence[Release], encoder: Enco
         passages=passages,
         source_weights=weights,
         few_sources=len(weights) < FEW_SOURCES,
-        conflicts=find_conflicts(passages, encoder),
+        reliability={node: reliability.get(node, UNKNOWN) for node in weights},
+        conflicts=find_conflicts(passages, encoder, question),
         method=method,
     )
 
@@ -61,7 +68,9 @@ def _folded(joined: Sequence[tuple[Winner, ReleasedPassage]]) -> list[tuple[Winn
     fingerprints: list[Fingerprint] = []
     for winner, passage in joined:
         fingerprint = fingerprint_of(passage.text)
-        undecided = [at for at, (better, _) in enumerate(kept) if not (winner.offer.sketch and better.offer.sketch)]
+        undecided = [
+            at for at, (better, _) in enumerate(kept) if not comparable(winner.offer.sketch, better.offer.sketch)
+        ]
         twin = next((at for at in undecided if near_identical(fingerprint, fingerprints[at])), None)
         if twin is None:
             kept.append((winner, passage))

@@ -4,10 +4,13 @@ import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from aggregator.methods import MERGE_METHODS
+from aggregator.weights import NO_OUTCOMES
 from fedrag.circuit import CircuitBreaker
 from fedrag.config import CoordinatorConfig
+from fedrag.core.answer import Reliability
 from fedrag.core.config import PluginConfig
 from fedrag.core.protocols import Encoder, Node
 from fedrag.core.wire import NodeId
@@ -20,10 +23,12 @@ from fedrag.http.replicas import ReplicatedNode, RetryBudget
 from fedrag.http.signing import Signer
 from fedrag.http.tls import LiveCertificate, client_context
 from fedrag.http.tokens import DevelopmentIssuer
+from fedrag.kept_statistics import StatisticsFile
 from fedrag.live_members import Connection, LiveMembers
 from fedrag.members import Member, MemberRegistry
 from fedrag.pipeline import Federation
 from fedrag.redaction import PatternRedactor
+from fedrag.statistics import StatisticsWatch
 from reasoner.backends import BACKENDS, Surroundings
 from router.policies import ROUTING_POLICIES
 
@@ -32,8 +37,8 @@ from router.policies import ROUTING_POLICIES
 class Coordinator:
     """Everything that serves questions.
 
-    `nodes`: the hospitals of this moment; `desk`: where they join; `certificate`: what we
-    show them; `budget`: what may be asked of them twice.
+    `nodes`: the hospitals of this moment; `desk`: where they join; `statistics`: what they count together, None where
+    they are not to; `certificate`: what we show them; `budget`: what may be asked of them twice.
     """
 
     config: CoordinatorConfig
@@ -41,13 +46,14 @@ class Coordinator:
     nodes: Callable[[], Mapping[NodeId, Node]]
     descriptions: DescriptionWatch
     desk: EnrolmentDesk | None
+    statistics: StatisticsWatch | None
     certificate: LiveCertificate | None
     budget: RetryBudget
     closing: tuple[Callable[[], Awaitable[None]], ...]
 
-    def federation(self) -> Federation:
-        """The parts that a question meets which sets out now."""
-        return replace(self.parts, nodes=self.nodes(), catalogue=self.descriptions.catalogue())
+    def federation(self, reliability: Mapping[NodeId, Reliability] = NO_OUTCOMES) -> Federation:
+        """The parts that a question meets which sets out now, and what was learned of the hospitals until now."""
+        return replace(self.parts, nodes=self.nodes(), catalogue=self.descriptions.catalogue(), reliability=reliability)
 
     async def aclose(self) -> None:
         for close in self.closing:
@@ -83,6 +89,7 @@ def assemble(home: CoordinatorHome) -> Coordinator:
         desk=open_desk(home, config, registry),
         certificate=certificate,
         budget=budget,
+        kept=home.statistics,
         closing=(members.aclose,),
     )
 
@@ -95,15 +102,22 @@ def connect(
     desk: EnrolmentDesk | None = None,
     certificate: LiveCertificate | None = None,
     budget: RetryBudget | None = None,
+    kept: Path | None = None,
     closing: tuple[Callable[[], Awaitable[None]], ...] = (),
 ) -> Coordinator:
-    """The parts that a configuration names, put together around these hospitals."""
+    """The parts that a configuration names, put together around these hospitals. `kept`: where common statistics are
+    kept over a restart."""
     encoder: Encoder = ENCODERS.build(config.encoder.name, config.encoder.settings)
     reasoner = BACKENDS.build(config.reasoner.name, config.reasoner.settings)(
         Surroundings(encoder, os.environ, secrets.token_bytes)
     )
     breaker = CircuitBreaker()
     descriptions = DescriptionWatch(nodes, breaker)
+    statistics = (
+        StatisticsWatch(nodes, descriptions.catalogue, StatisticsFile(kept), config.statistics.every_h * 3600)
+        if config.statistics.share
+        else None
+    )
     chosen = {name: PluginConfig(name=name) for name in ROUTING_POLICIES.names} | {config.routing.name: config.routing}
     parts = Federation(
         coordinator=config.coordinator,
@@ -119,6 +133,9 @@ def connect(
         breaker=breaker,
         disclosure=config.query_disclosure,
         release_mode=config.release_mode,
+        check_claims=config.check_claims,
+        reliability=NO_OUTCOMES,
     )
     closing = (reasoner.aclose, *closing)
-    return Coordinator(config, parts, nodes, descriptions, desk, certificate, budget or RetryBudget(), closing)
+    budget = budget or RetryBudget()
+    return Coordinator(config, parts, nodes, descriptions, desk, statistics, certificate, budget, closing)

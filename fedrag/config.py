@@ -32,6 +32,22 @@ class Limits(Config):
     deadline_ms: Annotated[int, Field(ge=100, le=600_000)] = 10_000
 
 
+class StatisticsConfig(Config):
+    """Statistics of terms that hospitals share: `share` False makes none."""
+
+    share: bool = True
+    every_h: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 24
+
+
+class FeedbackConfig(Config):
+    """For how long an answer can be judged, how many answers at most, and after how long an outcome counts half; inf:
+    it counts for ever."""
+
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    maximum_answers: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
+    half_life_days: Annotated[float, Field(gt=0, allow_inf_nan=True)] = 180.0
+
+
 class CoordinatorConfig(Config):
     coordinator: NodeId
     encoder: PluginConfig = PluginConfig(name="minilm")
@@ -40,7 +56,11 @@ class CoordinatorConfig(Config):
     reasoner: PluginConfig = PluginConfig(name="extractive")
     query_disclosure: QueryDisclosure = QueryDisclosure.TEXT
     release_mode: ReleaseMode = ReleaseMode.OFFERS
+    check_claims: bool = True
+    """Encode what was released, and leave out a hospital that had claimed a higher similarity than its text has."""
     limits: Limits = Limits()
+    feedback: FeedbackConfig = FeedbackConfig()
+    statistics: StatisticsConfig = StatisticsConfig()
     api_keys: tuple[ApiKey, ...] = ()
     serve: ServeConfig = ServeConfig()
 

@@ -45,6 +45,10 @@ class CoordinatorHome:
         return self.folder / "members.sqlite"
 
     @property
+    def statistics(self) -> Path:
+        return self.folder / "statistics.json"
+
+    @property
     def feedback(self) -> Path:
         return self.folder / "feedback.sqlite"
 

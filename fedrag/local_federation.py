@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import httpx2
+
 from fedrag.client import Client
 from fedrag.config import ApiKey, CoordinatorConfig
 from fedrag.core.config import write_toml
@@ -33,6 +35,7 @@ from retriever_node.home import NodeHome, create_node
 ASKER: Final = "demo-clinician"
 _START_S: Final = 60.0
 _STOP_S: Final = 10.0
+_LOOK_S: Final = 0.2
 
 
 @dataclass(slots=True)
@@ -83,9 +86,13 @@ class LocalFederation:
             for done, _ in enumerate(pool.map(one, [hospital.node for hospital in self.hospitals]), start=1):
                 told(done, len(self.hospitals))
 
-    def start(self) -> None:
-        """Start all hospitals, then the coordinator that knows them by the keys they announced."""
+    def start(self, *, settle: bool = True) -> None:
+        """Start all hospitals, then the coordinator that knows them by the keys they announced. `settle`: return when
+        all hospitals that can count together score with what they counted, so that answers do not depend on when they
+        are asked for."""
         self.start_coordinator(self.start_nodes())
+        if settle:
+            self._settle()
 
     def start_nodes(self) -> tuple[Member, ...]:
         for hospital in self.hospitals:
@@ -159,6 +166,15 @@ class LocalFederation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _settle(self) -> None:
+        until_s = time.monotonic() + _START_S
+        with httpx2.Client(trust_env=False, base_url=self.url) as client:
+            while time.monotonic() < until_s:
+                told = client.get("/health").json()["statistics"]
+                if told is None or (told["looked"] and told["in_use"] == told["counting"]):
+                    return
+                time.sleep(_LOOK_S)
 
     def _node_home(self, node: NodeId) -> NodeHome:
         return NodeHome(self.folder / "nodes" / node)

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
+from aggregator.claims import UNPROVEN, boasters
 from aggregator.evidence import gather
+from aggregator.votes import certify
 from fedrag import account
 from fedrag.circuit import CircuitBreaker
-from fedrag.core.answer import AbstentionCode, Answer, Notice, QueryDisclosure, RedactionCount
+from fedrag.core.answer import AbstentionCode, Answer, Notice, QueryDisclosure, RedactionCount, Reliability
 from fedrag.core.collection import RoutingDecision
 from fedrag.core.deadline import Deadline
 from fedrag.core.exchange import (
@@ -60,7 +62,8 @@ class TokenIssuer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Federation:
-    """The parts a question meets on its way; `nodes` and `catalogue` are those of the moment it set out."""
+    """The parts a question meets on its way; `nodes`, `catalogue` and `reliability` are those of the moment it
+    set out."""
 
     coordinator: NodeId
     redactor: Redactor
@@ -75,6 +78,8 @@ class Federation:
     breaker: CircuitBreaker
     disclosure: QueryDisclosure
     release_mode: ReleaseMode
+    check_claims: bool
+    reliability: Mapping[NodeId, Reliability]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +114,17 @@ async def answer(hop: Hop, parts: Federation) -> Answer:
     with watch.stage("offers"):
         offered = await ask_for_offers(wanted, query, routing, hop, parts)
     with watch.stage("releases"):
-        collected = await collect_winners(offered.values, hop, parts)
+        collected = await collect_winners(offered.values, query, routing, hop, parts)
     with watch.stage("evidence"):
-        evidence = await asyncio.to_thread(gather, collected.winners, collected.releases, parts.encoder)
+        evidence = await asyncio.to_thread(
+            gather,
+            collected.winners,
+            collected.releases,
+            parts.encoder,
+            method=parts.merging.name,
+            reliability=parts.reliability,
+            question=query,
+        )
     with watch.stage("reason"):
         if offered.values:
             reasoning = await parts.reasoner.reason(question, evidence, hop.deadline)
@@ -126,6 +139,7 @@ async def answer(hop: Hop, parts: Federation) -> Answer:
         abstained=reasoning.abstained,
         steps=reasoning.steps,
         evidence=evidence,
+        certificate=certify(evidence, reasoning.votes, reasoning.choice),
         coverage=coverage(hop, parts, offered, collected),
         routing=routing,
         disclosure=account.disclosure(
@@ -216,27 +230,39 @@ async def ask_for_offers(
     return await ask_all(nodes, lambda node: node.offers(request(node.id), deadline), deadline, parts.breaker)
 
 
-async def collect_winners(offers: Mapping[NodeId, Offers], hop: Hop, parts: Federation) -> "Collected":
+async def collect_winners(
+    offers: Mapping[NodeId, Offers], query: FloatVector, routing: RoutingDecision, hop: Hop, parts: Federation
+) -> "Collected":
     """The text of the passages that win the global merge, and of no others but those that came with the offers.
 
-    When a hospital fails now, the runners-up of the rest win in its place: the evidence is what it would have been had
-    that hospital not answered at all.
+    When a hospital fails now, or its text does not bear out what it claimed of it, the runners-up of the rest win in
+    its place: the evidence is what it would have been had that hospital not answered at all.
     """
+    useful = {one.node: one.probability for one in routing.ranking}
     standing = dict(offers)
-    along = tuple(made.release for made in offers.values() if made.release is not None)
-    asked = {passage.handle for release in along for passage in release.passages}
+    releases = [made.release for made in offers.values() if made.release is not None]
+    asked = {passage.handle for release in releases for passage in release.passages}
     rounds: list[Gathered[Release]] = []
+    unproven: set[NodeId] = set()
     while True:
-        pool = [NodeOffer(node, offer) for node, made in sorted(standing.items()) for offer in made.offers]
+        pool = [
+            NodeOffer(node, offer, useful[node]) for node, made in sorted(standing.items()) for offer in made.offers
+        ]
         winners = parts.merging.merge(pool, hop.limits.passages)
         wanted = [winner for winner in winners if winner.offer.handle not in asked]
-        if not wanted:
-            return Collected(winners, along, tuple(rounds))
-        asked.update(winner.offer.handle for winner in wanted)
-        rounds.append(await ask_for_releases(wanted, hop, parts))
-        for outcome in rounds[-1].outcomes.values():
-            if outcome.status is not NodeStatus.ANSWERED:
-                del standing[outcome.node]
+        lost: frozenset[NodeId] = frozenset()
+        if wanted:
+            asked.update(winner.offer.handle for winner in wanted)
+            rounds.append(await ask_for_releases(wanted, hop, parts))
+            releases += rounds[-1].values.values()
+            failed = (one.node for one in rounds[-1].outcomes.values() if one.status is not NodeStatus.ANSWERED)
+            lost = frozenset(failed)
+        elif parts.check_claims:
+            lost = await asyncio.to_thread(boasters, winners, releases, query, parts.encoder)
+            unproven |= lost
+        if not wanted and not lost:
+            return Collected(winners, tuple(releases), tuple(rounds), frozenset(unproven))
+        standing = {node: made for node, made in standing.items() if node not in lost}
 
 
 async def ask_for_releases(winners: Sequence[Winner], hop: Hop, parts: Federation) -> Gathered[Release]:
@@ -259,16 +285,12 @@ async def ask_for_releases(winners: Sequence[Winner], hop: Hop, parts: Federatio
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """The winners of the last merge, what came along with the offers, and every round of releases that was needed to
-    get the rest of their text."""
+    """The winners of the last merge, everything released, every round that it took, and whose claims were too high."""
 
     winners: tuple[Winner, ...]
-    along: tuple[Release, ...]
+    releases: tuple[Release, ...]
     rounds: tuple[Gathered[Release], ...]
-
-    @property
-    def releases(self) -> tuple[Release, ...]:
-        return (*self.along, *(release for gathered in self.rounds for release in gathered.values.values()))
+    unproven: frozenset[NodeId]
 
 
 def coverage(hop: Hop, parts: Federation, offered: Gathered[Offers], collected: Collected) -> tuple[NodeOutcome, ...]:
@@ -286,6 +308,8 @@ def coverage(hop: Hop, parts: Federation, offered: Gathered[Offers], collected: 
         wrong = next((step for step in steps if step.status is not NodeStatus.ANSWERED), None)
         if wrong is not None:
             return wrong.model_copy(update={"elapsed_ms": elapsed_ms})
+        if node in collected.unproven:
+            return NodeOutcome(node=node, status=NodeStatus.FAILED, elapsed_ms=elapsed_ms, code=UNPROVEN)
         made = offered.values[node]
         awaiting = made.awaiting_release and not made.offers
         status = NodeStatus.AWAITING_RELEASE if awaiting else NodeStatus.ANSWERED

@@ -3,10 +3,13 @@
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 
 from fedrag.core.config import PluginConfig
 from fedrag.core.errors import ConfigError
-from fedrag.core.protocols import Encoder
+from fedrag.core.protocols import Encoder, HasVocabulary
+from fedrag.core.statistics import MAXIMUM_TERMS
+from fedrag.core.wire import NodeId, ReleaseClass
 from fedrag.encoders import ENCODERS
 from fedrag.http.signing import Signer
 from retriever_node.collection import Collection
@@ -17,11 +20,16 @@ from retriever_node.generations import SavedGenerations, recipe, remove_others
 from retriever_node.handles import HandleSealer
 from retriever_node.home import NodeHome, open_config
 from retriever_node.indexes import INDEXES
+from retriever_node.ingest import ingest_settings
 from retriever_node.node import RetrieverNode, ServedCollection
+from retriever_node.redaction import redaction_of
 from retriever_node.release import DEFAULT_POLICY, RELEASE_POLICIES
 from retriever_node.rerankers import RERANKERS
+from retriever_node.rounds import Rounds
 from retriever_node.state import NodeState
+from retriever_node.statistics import NodeStatistics, Scored, count
 from retriever_node.store import PassageStore
+from retriever_node.terms import PublicTerms
 
 
 def open_encoder(config: NodeConfig) -> Encoder:
@@ -39,10 +47,14 @@ def assemble(home: NodeHome) -> RetrieverNode:
     store = open_store(home, encoder)
     state = NodeState(home.state)
     remove_others(home.indexes, {one.id for one in config.collections})
+    collections = {one.id: _serve(home, config, one, store, encoder) for one in config.collections}
+    signer = Signer.load(home.signing_key)
+    statistics = _statistics(config, signer, state, encoder, collections)
+    statistics.follow(fit=False)
     return RetrieverNode(
         id=config.node,
         name=config.name,
-        signer=Signer.load(home.signing_key),
+        signer=signer,
         gate=Gate(
             node=config.node,
             coordinators={coordinator.id: coordinator.public_key for coordinator in config.coordinators},
@@ -53,13 +65,63 @@ def assemble(home: NodeHome) -> RetrieverNode:
         state=state,
         store=store,
         quota=config.quota,
-        collections={
-            served.id: served for served in (_serve(home, config, one, store, encoder) for one in config.collections)
-        },
+        collections=collections,
         encoder=encoder,
         reranker=RERANKERS.build(config.reranker.name, config.reranker.settings) if config.reranker else None,
+        statistics=statistics,
         clock=time.time,
     )
+
+
+def _statistics(
+    config: NodeConfig,
+    signer: Signer,
+    state: NodeState,
+    encoder: Encoder,
+    collections: Mapping[NodeId, ServedCollection],
+) -> NodeStatistics:
+    counted = [
+        served.collection
+        for served in collections.values()
+        if served.policy.describes and served.release_class is not ReleaseClass.PATIENT
+    ]
+    rounds = Rounds(
+        node=config.node,
+        signer=signer,
+        state=state,
+        terms=_public_terms(config, encoder),
+        count=count(counted),
+        pinned={hospital.id: hospital.public_key for hospital in config.statistics.hospitals},
+        interval_s=config.statistics.interval_h * 3600,
+    )
+    scored = {
+        one.id: Scored(collections[one.id].collection, ingest_settings(one.reader).embed)
+        for one in (config.collections if config.words else ())
+    }
+    return NodeStatistics(
+        node=config.node,
+        rounds=rounds,
+        state=state,
+        encoder=encoder,
+        collections=scored,
+        coordinators=frozenset(coordinator.id for coordinator in config.coordinators),
+    )
+
+
+def _public_terms(config: NodeConfig, encoder: Encoder) -> PublicTerms | None:
+    """Raises ConfigError (`bad_terms`)."""
+    chosen = config.statistics
+    if not chosen.share or not config.words:
+        return None
+    if chosen.terms is None:
+        return PublicTerms.of(encoder.vocabulary()) if isinstance(encoder, HasVocabulary) else None
+    try:
+        terms = PublicTerms.of(chosen.terms.read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(f"{chosen.terms} cannot be read as a list of words", code="bad_terms") from None
+    if not 1 <= len(terms.terms) <= MAXIMUM_TERMS:
+        raise ConfigError(f"{chosen.terms} holds no terms, or more than {MAXIMUM_TERMS}", code="bad_terms")
+    return terms
 
 
 def _serve(
@@ -71,7 +133,9 @@ def _serve(
         raise ConfigError(
             f"collection {one.id}: policy {chosen.name!r} is not for class {one.release_class}", code="policy_class"
         )
-    decided = json.dumps([one.release_class, chosen.model_dump(mode="json")], sort_keys=True)
+    redaction = redaction_of(one)
+    redacted_by = redaction.version if redaction else ""
+    decided = json.dumps([one.release_class, chosen.model_dump(mode="json"), redacted_by], sort_keys=True)
     collection = Collection.open(
         store,
         one.id,
@@ -87,6 +151,7 @@ def _serve(
         release_class=one.release_class,
         policy=policy,
         policy_version=_digest(decided),
+        redaction=redaction,
         description=lambda: describe_collection(config.node, collection, one, encoder.identity),
     )
 

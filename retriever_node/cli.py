@@ -115,6 +115,8 @@ def ingest(home: Home, as_json: AsJson = False) -> None:
     """Read every folder, encode what is new or changed, forget what is gone. Safe to stop and to repeat."""
     from retriever_node.assemble import open_encoder, open_store
     from retriever_node.ingest import ingest as ingest_folder
+    from retriever_node.ingest import redacted_again
+    from retriever_node.redaction import redaction_of
 
     place = NodeHome(home)
     config = open_config(place)
@@ -124,8 +126,17 @@ def ingest(home: Home, as_json: AsJson = False) -> None:
     for collection in config.collections:
         with terminal.progress(f"{config.node}/{collection.id}") as tick:
             reports[collection.id] = ingest_folder(
-                collection.folder, collection.id, store, encoder, reader=collection.reader, progress=tick
+                collection.folder,
+                collection.id,
+                store,
+                encoder,
+                reader=collection.reader,
+                redaction=redaction_of(collection),
+                readings=place.readings / collection.id,
+                progress=tick,
             )
+    for collection in config.collections:  # what a later one told of patients of an earlier one
+        reports[collection.id] = redacted_again(reports[collection.id], collection.id, store, redaction_of(collection))
     unreadable = sum(len(report.unreadable) for report in reports.values())
     if as_json:
         terminal.print_json({name: asdict(report) for name, report in reports.items()})
@@ -138,6 +149,20 @@ def ingest(home: Home, as_json: AsJson = False) -> None:
             )
             for bad in report.unreadable:
                 terminal.out.print(f"  {bad.path}: {bad.code}: {bad.reason}", markup=False)
+            if report.redaction is not None:
+                found = ", ".join(f"{one.category} {one.count}" for one in report.redaction.found) or "none"
+                terminal.out.print(
+                    f"  redacted {report.redaction.redacted} passages, withheld {report.redaction.withheld}; "
+                    f"identifiers in their texts: {found}",
+                    markup=False,
+                    soft_wrap=True,
+                )
+        if not all(report.compacted for report in list(reports.values())[-1:]):
+            terminal.out.print(
+                "Deleted text may still be in the store's log, because another process was reading it: "
+                "the next ingest takes it out.",
+                soft_wrap=True,
+            )
     if unreadable:
         raise typer.Exit(9)
 
@@ -240,8 +265,9 @@ def train_reranker(
     """
     from retriever_node.assemble import assemble
     from retriever_node.ingest import ingest_settings
-    from retriever_node.reranker_training import TrainingSettings, labelled_lists, train
+    from retriever_node.reranker_training import TrainingSettings, labelled_lists, require_ready, train
 
+    require_ready(output, base)
     place = NodeHome(home)
     node = assemble(place)
     lists = []
@@ -281,6 +307,13 @@ def check(home: Home) -> None:
     node = assemble(place)
     with node.state.transaction() as connection:
         entries = sum(1 for _ in audit.lines(connection))
+    for served in node.collections.values():
+        if served.redaction and (lacking := node.store.count_unredacted(served.id, served.redaction.version)):
+            terminal.out.print(
+                f"{served.id}: {lacking} passages are not offered, they lack a redacted form: fedrag-node ingest",
+                markup=False,
+                soft_wrap=True,
+            )
     terminal.out.print(f"{node.id}: 0 problems; audit chain of {entries} lines intact", markup=False)
 
 

@@ -2,7 +2,7 @@
 scores."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,13 +13,14 @@ import structlog
 
 from fedrag.core.collection import Prototype
 from fedrag.core.errors import InputError
-from fedrag.core.protocols import Neighbours, RemovesRows, VectorIndex
+from fedrag.core.protocols import Encoder, Neighbours, RemovesRows, VectorIndex
 from fedrag.core.question import PassageFilter
 from fedrag.core.wire import FloatVector
 from retriever_node import hybrid
-from retriever_node.calibration import Calibration, Calibrations
+from retriever_node.calibration import Calibration, Calibrations, fit
 from retriever_node.generations import SavedGenerations
-from retriever_node.lexical import ScoredTerms, Terms
+from retriever_node.lexical import ScoredTerms, Terms, TermStatistics
+from retriever_node.passages import Field
 from retriever_node.prototypes import prototypes
 from retriever_node.rows import Rows
 from retriever_node.store import PassageStore, StoredVectors
@@ -33,18 +34,34 @@ class Hit:
 
     passage_id: int
     similarity: float
+    comparable_with: str
     probability: float
 
 
 @dataclass(frozen=True, slots=True)
+class CommonTerms:
+    """Statistics of terms that hospitals share, and what a similarity of words and vectors under them says here:
+    `both`, fitted on `generation`."""
+
+    epoch: str
+    statistics: TermStatistics
+    both: Calibration
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One generation, whole: its rows, the index of their vectors, and their words under the collection's own
-    statistics."""
+    """One generation, whole: its rows, the index of their vectors, and their words under the statistics of `epoch`,
+    common ones or the collection's own. `content`: the store's fingerprint of it; None where the store had moved on
+    before it was known. `compared`: what similarities of vectors alone may be compared with."""
 
     generation: int
+    content: str | None
     rows: Rows
     index: VectorIndex
     scored: ScoredTerms | None
+    epoch: str
+    compared: str
     calibrations: Calibrations
 
     @property
@@ -55,12 +72,16 @@ class Snapshot:
         vectors, allowed = self.rows.vectors, self.rows.passing(wanted)
         if self.scored is not None and question:
             found = hybrid.best(self.index, vectors, self.scored.score(question), vector, k, allowed)
-            return self._hits(found, self.calibrations.both)
-        return self._hits(hybrid.nearest(self.index, vectors, vector, k, allowed), self.calibrations.vectors)
+            return self._hits(found, self.comparable_with(question), self.calibrations.both)
+        found = hybrid.nearest(self.index, vectors, vector, k, allowed)
+        return self._hits(found, self.compared, self.calibrations.vectors)
 
-    def _hits(self, found: Neighbours, calibration: Calibration) -> tuple[Hit, ...]:
+    def comparable_with(self, question: Terms) -> str:
+        return hybrid.comparable_with(self.compared, self.epoch) if self.scored and question else self.compared
+
+    def _hits(self, found: Neighbours, comparable_with: str, calibration: Calibration) -> tuple[Hit, ...]:
         return tuple(
-            Hit(int(self.ids[position]), float(similarity), calibration.probability(float(similarity)))
+            Hit(int(self.ids[position]), float(similarity), comparable_with, calibration.probability(float(similarity)))
             for position, similarity in zip(found.positions[0], found.similarities[0], strict=True)
             if position >= 0
         )
@@ -91,6 +112,7 @@ class Collection:
         self._words = words
         self._building = threading.Lock()
         self._describing = threading.Lock()
+        self._common: CommonTerms | None = None
         self._snapshot = self._read(None)
         self._prototypes: tuple[int, tuple[Prototype, ...]] | None = None
 
@@ -131,12 +153,11 @@ class Collection:
     @property
     def term_statistics_epoch(self) -> str | None:
         """Whose statistics words are scored with; None where words are not searched for."""
-        return hybrid.OWN if self._words else None
+        return self._snapshot.epoch if self._words else None
 
     def comparable_with(self, question: Terms = ()) -> str:
         """What the similarities that `search` finds may be compared with."""
-        encoder = self._store.encoder.comparable_with
-        return hybrid.comparable_with(encoder) if self._words and question else encoder
+        return self._snapshot.comparable_with(question)
 
     def search(
         self, vector: FloatVector, k: int, question: Terms = (), wanted: PassageFilter | None = None
@@ -174,32 +195,76 @@ class Collection:
             if before.generation < wanted:
                 self._snapshot = self._read(before)
                 return True
-            fitted = self._store.calibrations(self.id)
-            calibrations = fitted[1] if fitted else Calibrations()
-            self._snapshot = replace(before, calibrations=calibrations)
-            return calibrations != before.calibrations
+            self._snapshot = replace(before, calibrations=self._calibrations(self._store))
+            return self._snapshot.calibrations != before.calibrations
+
+    def own_statistics(self) -> TermStatistics:
+        """Of the words of the snapshot that is searched; of none where words are not searched for."""
+        terms = self._snapshot.rows.terms
+        return terms.statistics() if terms is not None else TermStatistics(0, 0, {})
+
+    def fitted_to(
+        self, epoch: str, statistics: TermStatistics, encoder: Encoder, fields: Sequence[Field]
+    ) -> CommonTerms | None:
+        """These statistics with the calibration that they need here. None where words are not searched for, or the
+        collection is moving on: then later. Takes seconds, and changes nothing."""
+        snapshot = self._snapshot
+        if snapshot.rows.terms is None:
+            return None
+        with self._reading() as store:
+            stored = store.stored_vectors(self.id)
+            if not np.array_equal(stored.ids, snapshot.ids):
+                return None
+            scored, rows = _scored(snapshot.rows, statistics), snapshot.rows
+            made = fit(rows.ids, stored.documents, rows.vectors, store.passages, encoder, fields, scored=scored)
+        return CommonTerms(epoch, statistics, made.both, snapshot.generation)
+
+    @property
+    def common(self) -> CommonTerms | None:
+        """What it was last told to `share`."""
+        return self._common
+
+    def share(self, common: CommonTerms) -> None:
+        """Score words with common statistics from now on; searches that run end with what they began with."""
+        with self._building:
+            before = self._snapshot
+            scored = _scored(before.rows, common.statistics)
+            self._common = common
+            calibrations = self._calibrations(self._store)
+            self._snapshot = replace(before, scored=scored, epoch=common.epoch, calibrations=calibrations)
 
     def prototypes(self) -> tuple[Prototype, ...]:
-        """Of the snapshot that is searched; computed once per generation."""
+        """Of the snapshot that is searched; computed once per generation, and saved beside it."""
         with self._describing:
             snapshot = self._snapshot
             if self._prototypes is None or self._prototypes[0] != snapshot.generation:
-                self._prototypes = (snapshot.generation, prototypes(snapshot.rows.vectors))
+                self._prototypes = (snapshot.generation, self._prototypes_of(snapshot))
             return self._prototypes[1]
 
     def described(self, content_sha256: str, now: datetime) -> tuple[int, datetime]:
         """Version and time of its description with this content (`PassageStore.described`)."""
         return self._store.described(self.id, content_sha256, now)
 
+    def _prototypes_of(self, snapshot: Snapshot) -> tuple[Prototype, ...]:
+        if self._saved is None or snapshot.content is None:
+            return prototypes(snapshot.rows.vectors)
+        place = self._saved.prototypes(snapshot.generation, snapshot.content)
+        if (found := place.open()) is not None:
+            return found
+        if made := prototypes(snapshot.rows.vectors):
+            place.save(made)
+            if self._store.generation(self.id) != snapshot.generation:
+                place.remove()  # who moved on meanwhile may have cleared up before they were there
+        return made
+
     def _read(self, before: Snapshot | None) -> Snapshot:
         """What is saved of the store's generation; what is built of it, and then saved, where nothing is."""
         with self._reading() as store:
-            fitted = store.calibrations(self.id)
-            calibrations = fitted[1] if fitted else Calibrations()
+            calibrations = self._calibrations(store)
             generation, content = store.generation(self.id), store.fingerprint(self.id)
             index = self._index()
             if self._saved is not None and (rows := self._saved.open(generation, content, index)) is not None:
-                return Snapshot(generation, rows, index, _scored(rows), calibrations)
+                return self._whole(generation, content, rows, index, calibrations)
             stored = store.stored_vectors(self.id)
             rows = Rows.read(stored.ids, stored.vectors, store.passages, words=self._words)
             if stored.generation != generation:
@@ -207,7 +272,19 @@ class Collection:
             known = content if store.generation(self.id) == stored.generation else None
         built = self._built(before, stored)
         rows, index = self._kept(rows, stored.generation, known, built)
-        return Snapshot(stored.generation, rows, index, _scored(rows), calibrations)
+        return self._whole(stored.generation, known, rows, index, calibrations)
+
+    def _whole(
+        self, generation: int, content: str | None, rows: Rows, index: VectorIndex, calibrations: Calibrations
+    ) -> Snapshot:
+        epoch, statistics = (self._common.epoch, self._common.statistics) if self._common else (hybrid.OWN, None)
+        compared = self._store.encoder.comparable_with
+        return Snapshot(generation, content, rows, index, _scored(rows, statistics), epoch, compared, calibrations)
+
+    def _calibrations(self, store: PassageStore) -> Calibrations:
+        fitted = store.calibrations(self.id)
+        calibrations = fitted[1] if fitted else Calibrations()
+        return replace(calibrations, both=self._common.both) if self._common else calibrations
 
     def _reading(self) -> AbstractContextManager[PassageStore]:
         return nullcontext(self._store) if self._reader is None else closing(self._reader())
@@ -238,5 +315,9 @@ class Collection:
         return kept, loaded
 
 
-def _scored(rows: Rows) -> ScoredTerms | None:
-    return rows.terms.scored_with(rows.terms.statistics()) if rows.terms is not None else None
+def _scored(rows: Rows, common: TermStatistics | None) -> ScoredTerms | None:
+    """With its own statistics, or with common ones and its own for terms that these do not count."""
+    if rows.terms is None:
+        return None
+    own = rows.terms.statistics()
+    return rows.terms.scored_with(own if common is None else replace(common, beyond=own))

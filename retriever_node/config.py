@@ -22,6 +22,18 @@ class CollectionConfig(Config):
     """What the owner tells a router about it, where it has too few passages for prototypes."""
     reader: dict[str, object] = Field(default_factory=dict)
     """How the folder is read: docs/ingest.md."""
+    redact: bool | None = None
+    """Whether only redacted text leaves: docs/redaction.md. By default for class `patient`, which cannot do without."""
+
+    @property
+    def redacts(self) -> bool:
+        return self.release_class is ReleaseClass.PATIENT if self.redact is None else self.redact
+
+    @model_validator(mode="after")
+    def _patients_are_redacted(self) -> "CollectionConfig":
+        if self.release_class is ReleaseClass.PATIENT and not self.redacts:
+            raise ValueError("a collection of class patient is always redacted")
+        return self
 
 
 class IssuerConfig(Config):
@@ -50,6 +62,25 @@ class QuotaConfig(Config):
     passages_per_coordinator_per_day: Annotated[int, Field(ge=1)] = 20_000
 
 
+class HospitalConfig(Config):
+    """A hospital known by its pinned key."""
+
+    id: NodeId
+    public_key: Base64
+
+
+class StatisticsConfig(Config):
+    """Statistics of terms in common with other hospitals (docs/decisions/0005-common-statistics.md)."""
+
+    share: bool = True
+    """Add up counts of `public` and `protocol` collections with other hospitals'; False: score words with its own."""
+    terms: Path | None = None
+    """Text file whose words are counted, the same at every hospital; by default those of the encoder's tokeniser."""
+    interval_h: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 24
+    hospitals: tuple[HospitalConfig, ...] = ()
+    """Takes part only together with these; empty: with those that the coordinator names."""
+
+
 class NodeConfig(Config):
     node: NodeId
     name: Name
@@ -63,6 +94,7 @@ class NodeConfig(Config):
     coordinators: tuple[CoordinatorConfig, ...] = ()
     issuers: tuple[IssuerConfig, ...] = ()
     quota: QuotaConfig = QuotaConfig()
+    statistics: StatisticsConfig = StatisticsConfig()
     serve: ServeConfig = ServeConfig()
 
     @model_validator(mode="after")
@@ -71,6 +103,7 @@ class NodeConfig(Config):
             ("collections", [collection.id for collection in self.collections]),
             ("coordinators", [coordinator.id for coordinator in self.coordinators]),
             ("issuers", [issuer.name for issuer in self.issuers]),
+            ("statistics.hospitals", [hospital.id for hospital in self.statistics.hospitals]),
         ):
             if len(set(ids)) != len(ids):
                 raise ValueError(f"{what} with the same id")

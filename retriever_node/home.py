@@ -61,6 +61,11 @@ class NodeHome:
         return self.folder / "indexes"
 
     @property
+    def readings(self) -> Path:
+        """What was read of each collection's files, one file per collection; they can always be thrown away."""
+        return self.folder / "readings"
+
+    @property
     def state(self) -> Path:
         return self.folder / "state.sqlite"
 

@@ -37,16 +37,24 @@ Terms = Sequence[str]
 @dataclass(frozen=True, slots=True)
 class TermStatistics:
     """Of the passages that statistics were taken of, one collection's or a whole federation's. `length` is the sum of
-    their weighted lengths, `frequencies[term]` in how many of them a term stands."""
+    their weighted lengths, `frequencies[term]` in how many of them a term stands. Where only some terms were counted,
+    those of a public list, `beyond` has in which share of its own passages another one stands."""
 
     passages: int
     length: int
     frequencies: Mapping[str, int]
+    beyond: "TermStatistics | None" = None
 
     def information(self, term: str) -> float:
         """idf; above 0 for every term."""
-        held = min(self.frequencies.get(term, 0), self.passages)
+        held: float = min(self.frequencies.get(term, 0), self.passages)
+        if self.beyond is not None and term not in self.frequencies:
+            held = self.beyond.share(term) * self.passages
         return math.log1p((self.passages - held + 0.5) / (held + 0.5))
+
+    def share(self, term: str) -> float:
+        """Of its passages, those that hold the term; in [0, 1]."""
+        return min(1.0, self.frequencies.get(term, 0) / self.passages) if self.passages else 0.0
 
     def mean_length(self) -> float:
         return self.length / self.passages if self.passages and self.length else 1.0

@@ -7,7 +7,7 @@ Each step that can deny runs before anything is returned, so an error anywhere i
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -35,9 +35,12 @@ from retriever_node.collection import Collection
 from retriever_node.config import QuotaConfig
 from retriever_node.gate import Gate
 from retriever_node.handles import HandleSealer, Recipient, SealedPassage
+from retriever_node.redacted import releasable
+from retriever_node.redaction import Redaction
 from retriever_node.release import NodeAsker, ReleasePolicy
 from retriever_node.search import Found, Query, search
 from retriever_node.state import NodeState
+from retriever_node.statistics import NodeStatistics, key_id
 from retriever_node.store import PassageStore
 
 HANDLE_LIFETIME_S: Final = 600
@@ -51,6 +54,7 @@ class ServedCollection:
     release_class: ReleaseClass
     policy: ReleasePolicy
     policy_version: str
+    redaction: Redaction | None
     description: Callable[[], CollectionDescription]
 
     @property
@@ -71,6 +75,7 @@ class RetrieverNode:
     collections: Mapping[NodeId, ServedCollection]
     encoder: Encoder
     reranker: Reranker | None
+    statistics: NodeStatistics
     clock: Callable[[], float]
 
     def describe(self) -> NodeDescription:
@@ -120,9 +125,8 @@ class RetrieverNode:
             policy = self.collections[sealed.collection].policy
             if not policy.admits(asker) or not policy.allows(request.processor):
                 raise Refused("not released to this asker or this processor", code="not_allowed")
-        found = {
-            passage.passage_id: passage for passage in self.store.passages([p.passage_id for p in opened.values()])
-        }
+        named = self.store.passages([sealed.passage_id for sealed in opened.values()])
+        found = releasable(named, self._redactions, self.store, recheck=True)
         released = tuple(
             ReleasedPassage(
                 handle=handle,
@@ -181,14 +185,22 @@ class RetrieverNode:
         return self.gate.identify(request.token, request.coordinator)
 
     def _search(self, asker: NodeAsker, request: OfferRequest) -> tuple[Found, ...]:
-        """Over the collections that exist for this asker."""
+        """Over the collections that exist for this asker; each passage as it could be released."""
         vector = self._query(request)
         if vector is None:
             return ()
         there = [served for served in self.collections.values() if served.policy.admits(asker)]
         wanted = [served.collection for served in there if _wanted(served, request)]
         query = Query(vector, request.text, request.filter)
-        return search(wanted, query, request.k, self.store, self.reranker)
+        found = search(wanted, query, request.k, self.store, self.reranker)
+        shown = releasable([one.passage for one in found], self._redactions, self.store)
+        return tuple(
+            replace(one, passage=shown[one.passage.passage_id]) for one in found if one.passage.passage_id in shown
+        )
+
+    @property
+    def _redactions(self) -> Mapping[NodeId, Redaction | None]:
+        return {served.id: served.redaction for served in self.collections.values()}
 
     def _query(self, request: OfferRequest) -> FloatVector | None:
         if request.vector is not None and request.comparable_with == self.encoder.identity.comparable_with:
@@ -217,7 +229,7 @@ class RetrieverNode:
             rank=rank,
             probability=found.probability,
             similarity=Similarity(value=found.similarity, comparable_with=found.comparable_with),
-            sketch=_sketch(found.passage.text),
+            sketch=_sketch(found.passage.text, self.statistics.sketch_key),
         )
 
     def _open(self, request: ReleaseRequest, recipient: Recipient) -> dict[str, SealedPassage]:
@@ -259,8 +271,8 @@ class RetrieverNode:
 
 
 @lru_cache(maxsize=16_384)
-def _sketch(text: str) -> Sketch:
-    return sketch_of(text)
+def _sketch(text: str, key: bytes) -> Sketch:
+    return sketch_of(text, key, key_id(key))
 
 
 def _wanted(served: ServedCollection, request: OfferRequest) -> bool:

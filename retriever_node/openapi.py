@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from fedrag.core.collection import NodeDescription
 from fedrag.core.exchange import OfferRequest, Offers, Release, ReleaseRequest
+from fedrag.core.statistics import STEPS
 from fedrag.http.problem import MEDIA_TYPE, Problem
 from fedrag.http.signing import REQUEST_HEADERS
 
@@ -16,6 +17,7 @@ _ROUTES: Final = {
     "/v1/description": ("get", None, NodeDescription),
     "/v1/offers": ("post", OfferRequest, Offers),
     "/v1/releases": ("post", ReleaseRequest, Release),
+    **{step.path: ("post", step.asked, step.answered) for step in STEPS},
 }
 _STATUSES: Final = {
     400: "not what this route takes",

@@ -47,7 +47,7 @@ def search(
     hits.sort(key=lambda pair: (-pair[1].similarity, pair[0].id))  # stable: each search has its own order of ties
     there = {passage.passage_id: passage for passage in store.passages([hit.passage_id for _, hit in hits[:depth]])}
     found = [
-        Found(one.id, there[hit.passage_id], hit.similarity, one.comparable_with(question), hit.probability)
+        Found(one.id, there[hit.passage_id], hit.similarity, hit.comparable_with, hit.probability)
         for one, hit in hits[:depth]
         if hit.passage_id in there
     ]

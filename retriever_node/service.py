@@ -1,10 +1,13 @@
-"""The node over HTTP: description, offers, releases, health, metrics."""
+"""The node over HTTP: description, offers, releases, common statistics, health, metrics."""
 
 import asyncio
+import os
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -14,10 +17,12 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from fedrag import tracing
+from fedrag.core import statistics as statistics_steps
 from fedrag.core.deadline import Deadline
 from fedrag.core.errors import FedragError, IdentityError, InputError, Unavailable
 from fedrag.core.exchange import OfferRequest, ReleaseRequest
 from fedrag.core.plugins import describe
+from fedrag.core.statistics import A, Q, Step
 from fedrag.core.wire import Wire
 from fedrag.http import problem
 from fedrag.http.limits import read_bounded
@@ -53,23 +58,25 @@ def create_app(node: RetrieverNode, metrics: NodeMetrics | None = None) -> FastA
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(_keep_fresh(node))
-        yield
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        with ThreadPoolExecutor(1, "statistics", _yield_to_others) as background:
+            watching = [asyncio.create_task(_keep_fresh(node)), asyncio.create_task(_keep_common(node, background))]
+            yield
+            for task in watching:
+                task.cancel()
+            node.statistics.stop()
+            await asyncio.gather(*watching, return_exceptions=True)
 
     app = FastAPI(title="fedrag node", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     counted = metrics or NodeMetrics()
     problem.install(app)
 
-    async def answer(request: Request, handle: Handler) -> Response:
+    async def answer(request: Request, handle: Handler, maximum_bytes: int = MAXIMUM_REQUEST_BYTES) -> Response:
         route, code, status, media_type = request.url.path, "ok", 200, "application/json"
         nonce, arrived_s, gone = request.headers.get("fedrag-nonce", ""), time.monotonic(), threading.Event()
         watching: asyncio.Task[None] | None = None
         answered: Wire | None = None
         try:
-            body = await read_bounded(request.stream(), MAXIMUM_REQUEST_BYTES)
+            body = await read_bounded(request.stream(), maximum_bytes)
             watching = asyncio.create_task(_until_hung_up(request, gone))
             caller = await run_in_threadpool(_admit, node, request, body)
             call = Call(caller, body, arrived_s, gone.is_set)
@@ -109,6 +116,20 @@ def create_app(node: RetrieverNode, metrics: NodeMetrics | None = None) -> FastA
     async def releases(request: Request) -> Response:
         return await answer(request, lambda call: node.release(*_parse(ReleaseRequest, call)))
 
+    def take_part(step: Step[Q, A], handle: Callable[[str, Q], A]) -> None:
+        @app.post(step.path, operation_id=f"statistics_{step.name}")
+        async def statistics(request: Request) -> Response:
+            def handled(call: Call) -> A:
+                return handle(call.coordinator, _parsed(step.asked, call))
+
+            return await answer(request, handled, statistics_steps.MAXIMUM_BYTES)
+
+    take_part(statistics_steps.KEY, node.statistics.rounds.key)
+    take_part(statistics_steps.MASK, node.statistics.rounds.mask)
+    take_part(statistics_steps.SURVIVORS, node.statistics.rounds.survivors)
+    take_part(statistics_steps.SEEDS, node.statistics.rounds.seeds)
+    take_part(statistics_steps.EPOCH, node.statistics.adopt)
+
     @app.get("/openapi.json", include_in_schema=False)
     async def document() -> dict[str, object]:
         return openapi(app)
@@ -141,17 +162,38 @@ async def _keep_fresh(node: RetrieverNode) -> None:
             _log.warning("refresh_failed", code=error.code)
 
 
+async def _keep_common(node: RetrieverNode, background: Executor) -> None:
+    """Statistics that were adopted are put to use within seconds; later where questions need the processor."""
+    while True:
+        await asyncio.sleep(REFRESH_S)
+        try:
+            await asyncio.get_running_loop().run_in_executor(background, node.statistics.follow)
+        except Exception as error:  # noqa: BLE001 - searches go on with what they have; it is tried again
+            _log.warning("statistics_not_used", code=getattr(error, "code", type(error).__name__))
+
+
+def _yield_to_others() -> None:
+    """The thread's own priority, where the system has one for each thread."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+
+
 R = TypeVar("R", OfferRequest, ReleaseRequest)
+W = TypeVar("W", bound=Wire)
 
 
 def _parse(kind: type[R], call: Call) -> tuple[R, Deadline]:
-    try:
-        request = kind.model_validate_json(call.body)
-    except ValidationError as error:
-        raise InputError(describe(error)) from None
+    request = _parsed(kind, call)
     if call.coordinator and request.coordinator != call.coordinator:
         raise IdentityError("a coordinator can only ask in its own name", code="wrong_coordinator")
     return request, call.deadline(request.deadline_ms)
+
+
+def _parsed(kind: type[W], call: Call) -> W:
+    try:
+        return kind.model_validate_json(call.body)
+    except ValidationError as error:
+        raise InputError(describe(error)) from None
 
 
 async def _until_hung_up(request: Request, gone: threading.Event) -> None:

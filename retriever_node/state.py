@@ -1,4 +1,5 @@
-"""The node's own memory: nonces it has seen, what it has released, what it has done. One transactional store."""
+"""The node's own memory: nonces it has seen, what it has released, what it has done, in which sums it was, and the
+statistics it shares with other hospitals. One transactional store."""
 
 import sqlite3
 import threading
@@ -9,8 +10,9 @@ from typing import Final
 
 from fedrag.core.errors import IdentityError, IntegrityError
 
-FORMAT: Final = 1
-_SCHEMA: Final = """
+FORMAT: Final = 2
+_SCHEMAS: Final = (
+    """
 CREATE TABLE nonces (nonce TEXT PRIMARY KEY, seen_at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX nonces_by_time ON nonces (seen_at);
 CREATE TABLE charges (
@@ -21,7 +23,21 @@ CREATE TABLE charges (
 CREATE INDEX charges_by_asker ON charges (asker, day);
 CREATE INDEX charges_by_coordinator ON charges (coordinator, day);
 CREATE TABLE audit (position INTEGER PRIMARY KEY, event TEXT NOT NULL, head TEXT NOT NULL);
-"""
+""",
+    """
+CREATE TABLE sums (hospitals TEXT PRIMARY KEY, revealed_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE epochs (
+    one INTEGER PRIMARY KEY CHECK (one = 1), epoch TEXT NOT NULL, coordinator TEXT NOT NULL,
+    statistics TEXT NOT NULL, sketch_key BLOB NOT NULL
+);
+CREATE TABLE epoch_calibrations (
+    epoch TEXT NOT NULL, collection TEXT NOT NULL, generation INTEGER NOT NULL,
+    slope REAL NOT NULL, intercept REAL NOT NULL,
+    PRIMARY KEY (epoch, collection)
+) WITHOUT ROWID;
+""",
+)
+"""What each format added to the one before."""
 
 
 class NodeState:
@@ -35,13 +51,14 @@ class NodeState:
         self._connection.execute("PRAGMA synchronous = FULL")
         with self.transaction() as connection:
             found = connection.execute("PRAGMA user_version").fetchone()[0]
-            if found == 0:
-                for statement in _SCHEMA.split(";"):
+            for added in _SCHEMAS[found:]:
+                for statement in added.split(";"):
                     connection.execute(statement)
+            if found < FORMAT:
                 connection.execute(f"PRAGMA user_version = {FORMAT}")
-        if found not in (0, FORMAT):
+        if found > FORMAT:
             self._connection.close()
-            raise IntegrityError(f"{path} has format {found}; this version reads {FORMAT}", code="state_format")
+            raise IntegrityError(f"{path} has format {found}; this version reads up to {FORMAT}", code="state_format")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

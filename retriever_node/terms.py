@@ -4,8 +4,11 @@ Porter's second English stemmer and Lucene's list of English stop words. Words o
 apart from endings that look English.
 """
 
+import hashlib
 import re
 import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 import Stemmer
@@ -28,6 +31,21 @@ def terms_of(text: str) -> list[str]:
     words = [word for word in _WORD.findall(text.lower()) if word not in _STOP]
     stemmed: list[str] = _stemmer().stemWords(words)
     return stemmed
+
+
+@dataclass(frozen=True, slots=True)
+class PublicTerms:
+    """The terms that hospitals count together, in order. Everyone knows the list: a count of a term that is on it tells
+    how common the term is, never that somebody has a word which no list holds. `sha256` names list and recipe."""
+
+    terms: tuple[str, ...]
+    sha256: str
+
+    @classmethod
+    def of(cls, words: Iterable[str]) -> "PublicTerms":
+        """Those of a list of words."""
+        terms = tuple(sorted({term for word in words for term in terms_of(word)}))
+        return cls(terms, hashlib.sha256("\n".join((RECIPE, *terms)).encode()).hexdigest())
 
 
 def passage_terms(passage: Passage) -> tuple[list[str], list[str]]:

@@ -155,7 +155,7 @@ def for_node(node: str, coordinator: str) -> Prepare:
     vector = encode_vector(encoder.encode_queries(["warfarin"])[0])
 
     def prepare(case: schemathesis.Case) -> None:
-        if isinstance(case.body, dict):
+        if isinstance(case.body, dict) and "deadline_ms" in case.body:
             case.body.update(node=node, coordinator=coordinator, token=None, deadline_ms=5_000)
             if "vector" in case.body:
                 case.body["vector"] = vector if case.body["vector"] is not None else None

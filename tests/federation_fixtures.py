@@ -22,7 +22,7 @@ from fedrag.http.replicas import ReplicatedNode, RetryBudget
 from fedrag.http.signing import Signer
 from fedrag.http.tokens import DevelopmentIssuer
 from retriever_node.assemble import assemble, open_store
-from retriever_node.config import CollectionConfig, IssuerConfig, NodeConfig, QuotaConfig
+from retriever_node.config import CollectionConfig, IssuerConfig, NodeConfig, QuotaConfig, StatisticsConfig
 from retriever_node.config import CoordinatorConfig as PinnedCoordinator
 from retriever_node.home import NodeHome, create_node
 from retriever_node.ingest import ingest
@@ -61,6 +61,7 @@ class Workshop:
         policy: PluginConfig | None = None,
         quota: QuotaConfig | None = None,
         index: str = "faiss_flat",
+        statistics: StatisticsConfig | None = None,
     ) -> Hospital:
         """`documents`: file name → Markdown."""
         source = self.folder / node_id / "documents"
@@ -77,6 +78,7 @@ class Workshop:
             coordinators=(PinnedCoordinator(id=COORDINATOR, public_key=self.signer.public_key),),
             issuers=(IssuerConfig(name=ISSUER, public_key=self.issuer.signer.public_key),),
             quota=quota or QuotaConfig(),
+            statistics=statistics or StatisticsConfig(),
         )
         create_node(home, config)
         encoder = ENCODERS.build("hashing")

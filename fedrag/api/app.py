@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+import sqlite3
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Final
@@ -18,19 +19,20 @@ from fedrag import tracing
 from fedrag.api.answers import AnswerShelf
 from fedrag.api.body_limit import BodyLimit
 from fedrag.api.enrolment import enrolment_routes
-from fedrag.api.feedback import FeedbackLog
 from fedrag.api.metrics import CoordinatorMetrics
 from fedrag.assemble import Coordinator
 from fedrag.config import ApiKey
 from fedrag.conversation import ask
-from fedrag.core.answer import Answer, Feedback
+from fedrag.core.answer import Answer, Feedback, Reliability
 from fedrag.core.collection import CollectionDescription
-from fedrag.core.errors import IdentityError, InputError, Unavailable
+from fedrag.core.errors import IdentityError, Unavailable
 from fedrag.core.identity import Asker
 from fedrag.core.question import AskRequest
 from fedrag.core.wire import Name, NodeId, ReleaseClass, Wire, new_request_id
 from fedrag.encoders import language
+from fedrag.feedback import FeedbackStore
 from fedrag.http import problem
+from fedrag.statistics import StatisticsWatch
 
 _log = structlog.get_logger()
 _bearer = HTTPBearer(auto_error=False, description="An API key of this federation")
@@ -67,30 +69,42 @@ class NodeSummary(Wire):
     collections: tuple[CollectionSummary, ...]
 
 
+class StatisticsHealth(Wire):
+    """`looked`: whether it was seen yet if hospitals can count together; then how many search with the common epoch, of
+    how many that search for words."""
+
+    looked: bool
+    in_use: int
+    counting: int
+
+
 class Health(Wire):
     status: str
     coordinator: NodeId
     nodes: int
     described: int
+    statistics: StatisticsHealth | None = None
 
 
 def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
     config, descriptions = coordinator.config, coordinator.descriptions
-    shelf, feedback_log = AnswerShelf(), FeedbackLog(feedback_path)
+    shelf, outcomes = AnswerShelf(), FeedbackStore(feedback_path, config.feedback)
     counted = CoordinatorMetrics(coordinator)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await asyncio.gather(descriptions.refresh(), asyncio.to_thread(language.load))
-        watching = asyncio.create_task(descriptions.run())
+        watching = [asyncio.create_task(descriptions.run())]
+        if coordinator.statistics is not None:
+            watching.append(asyncio.create_task(coordinator.statistics.run()))
         try:
             yield
         finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
             await coordinator.aclose()
-            feedback_log.close()
+            outcomes.close()
 
     app = FastAPIOffline(
         title="fedrag",
@@ -116,8 +130,10 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
         request_id = new_request_id()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         with tracing.span("question", request_id=request_id):
-            answer = await ask(request, request_id, who, config.limits, config.routing.name, coordinator.federation())
+            federation = coordinator.federation(await asyncio.to_thread(_learned, outcomes))
+            answer = await ask(request, request_id, who, config.limits, config.routing.name, federation)
         shelf.put(answer, who.name)
+        await asyncio.to_thread(_remember, outcomes, answer, who.name)
         outcome = answer.abstained.code if answer.abstained else "answered"
         counted.count(answer)
         _log.info("answered", outcome=outcome, nodes_asked=answer.budget.nodes_asked, redactions=len(answer.redactions))
@@ -130,11 +146,9 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
 
     @app.post("/v1/answers/{answer_id}/feedback", status_code=204, responses=_PROBLEMS)  # type: ignore[arg-type]
     async def post_feedback(who: who_asks, answer_id: str, feedback: Feedback) -> Response:
-        """Say whether an answer was right, useful or harmful, and which citations helped."""
-        answer = shelf.get(answer_id, who.name)
-        if feedback.answer_id != answer_id:
-            raise InputError("the feedback names another answer", code="wrong_answer")
-        feedback_log.record(feedback, answer, who.name)
+        """Say whether an answer of yours was right, useful or harmful, and which citations helped; again, to say it
+        otherwise."""
+        await asyncio.to_thread(outcomes.record, answer_id, feedback, who.name)
         return Response(status_code=204)
 
     @app.get("/v1/nodes", responses=_PROBLEMS)  # type: ignore[arg-type]
@@ -150,7 +164,11 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
     async def health() -> Health:
         described = {one.node for one in descriptions.catalogue().collections()}
         return Health(
-            status="ok", coordinator=config.coordinator, nodes=len(coordinator.nodes()), described=len(described)
+            status="ok",
+            coordinator=config.coordinator,
+            nodes=len(coordinator.nodes()),
+            described=len(described),
+            statistics=_health(coordinator.statistics) if coordinator.statistics is not None else None,
         )
 
     @app.get("/health/live")
@@ -183,6 +201,23 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
     return app
 
 
+def _remember(outcomes: FeedbackStore, answer: Answer, asker: str) -> None:
+    """An answer that cannot be judged is an answer all the same."""
+    try:
+        outcomes.remember(answer, asker)
+    except sqlite3.Error as error:
+        _log.error("answer_not_remembered", error=type(error).__name__)
+
+
+def _learned(outcomes: FeedbackStore) -> Mapping[NodeId, Reliability]:
+    """What cannot be read counts as unknown."""
+    try:
+        return outcomes.reliability()
+    except sqlite3.Error as error:
+        _log.error("outcomes_unreadable", error=type(error).__name__)
+        return {}
+
+
 def identify(key: str, api_keys: Sequence[ApiKey]) -> Asker:
     """Whose API key this is. Raises IdentityError(missing_key, unknown_key)."""
     if not key:
@@ -193,6 +228,11 @@ def identify(key: str, api_keys: Sequence[ApiKey]) -> Asker:
         if known.sha256 == digest:
             return Asker(name=known.name, role=known.role, purpose=known.purpose)
     raise IdentityError("this API key is not known here", code="unknown_key")
+
+
+def _health(statistics: StatisticsWatch) -> StatisticsHealth:
+    in_use, counting = statistics.in_use()
+    return StatisticsHealth(looked=statistics.looked.is_set(), in_use=in_use, counting=counting)
 
 
 def _summary(node: NodeId, name: str, collections: Sequence[CollectionDescription]) -> NodeSummary:

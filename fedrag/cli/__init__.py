@@ -9,6 +9,7 @@ import typer
 from fedrag import terminal
 from fedrag.cli.data import data_app
 from fedrag.cli.federation import federation_app
+from fedrag.cli.statistics import statistics_app
 from fedrag.core.errors import InputError
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ model_app = typer.Typer(no_args_is_help=True, help="Look at a language model ser
 app.add_typer(model_app, name="model")
 app.add_typer(federation_app, name="federation")
 app.add_typer(data_app, name="data")
+app.add_typer(statistics_app, name="statistics")
 Home = Annotated[Path, typer.Option("--home", envvar="FEDRAG_COORDINATOR_HOME", help="The coordinator's own folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead.")]
 
@@ -106,6 +108,26 @@ def ask(
     only = {"release_classes": release_class, "effective_from": effective_from, "effective_until": effective_until}
     asked = {"routing": routing, "deadline_ms": deadline_ms, "filter": {key: of for key, of in only.items() if of}}
     ask_once(text, url, key, tuple(option), asked, authority=authority, as_json=as_json)
+
+
+@app.command()
+def feedback(
+    answer: Annotated[str, typer.Argument(help="The answer's id, as fedrag ask prints it.")],
+    correct: Annotated[bool | None, typer.Option("--correct/--wrong", help="Whether it was right.")] = None,
+    useful: Annotated[bool | None, typer.Option("--useful/--useless", help="Whether it was of use.")] = None,
+    harmful: Annotated[bool, typer.Option("--harmful", help="It could have done harm.")] = False,
+    helpful: Annotated[str, typer.Option(help="Citations that helped: 1,3. The others did not.")] = "",
+    url: Annotated[str, typer.Option(envvar="FEDRAG_URL", help="The coordinator.")] = "http://127.0.0.1:8800",
+    key: Annotated[str, typer.Option(envvar="FEDRAG_API_KEY", help="Your API key; better in FEDRAG_API_KEY.")] = "",
+    authority: Annotated[
+        Path | None, typer.Option(envvar="FEDRAG_AUTHORITY", help="Whom to trust for TLS: PEM.")
+    ] = None,
+) -> None:
+    """Say how an answer of yours turned out: the hospitals' weights learn from it. Again, to say it otherwise."""
+    from fedrag.cli.feedback import give_feedback
+
+    said = {"correct": correct, "useful": useful, "harmful": harmful}
+    give_feedback(answer, said, helpful, url, key, authority=authority)
 
 
 @app.command()

@@ -63,7 +63,7 @@ def run_demo(*, leave: bool, llm: str | None, model: str | None, folder: Path | 
             federation.create()
             with terminal.progress("hospitals reading their documents") as told:
                 federation.ingest(told)
-            federation.start()
+            federation.start(settle=False)
             _ask_all(federation, as_json=as_json)
             if leave or not sys.stdout.isatty():
                 return

@@ -5,7 +5,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from fedrag.core.answer import Answer, EvidencePassage
+from fedrag.core.answer import Answer, Conflict, EvidencePassage, Quote, Reliability
+from fedrag.core.exchange import Citation
 
 _QUOTE_CHARACTERS = 160
 _STEP_CHARACTERS = 120
@@ -21,16 +22,19 @@ def render(answer: Answer) -> RenderableType:
             text = _shortened(step.text, _STEP_CHARACTERS)
             parts.append(Text(f"  {number}. {text} {cited}  (uncertainty {step.uncertainty:.2f})"))
     for conflict in answer.evidence.conflicts:
-        first, second = (_source(answer, quote.citation) for quote in (conflict.first, conflict.second))
         parts.append(Text(f"Hospitals disagree ({conflict.kind})", style="bold yellow"))
-        parts.append(Text(f"  {first}: “{conflict.first.text}”\n  {second}: “{conflict.second.text}”", style="yellow"))
+        parts.extend(_side(answer, conflict, quote) for quote in (conflict.first, conflict.second))
     cited_numbers = {citation for step in answer.steps for citation in step.citations}
     cited_passages = [passage for passage in answer.evidence.passages if passage.number in cited_numbers]
     if cited_passages:
         parts.append(Text("Sources", style="bold"))
         parts.extend(_passage(passage) for passage in cited_passages)
     parts.extend(Text(f"Note: {notice.message}", style="magenta") for notice in answer.notices)
-    parts += [_hospitals(answer), _bounds(answer)]
+    parts.append(_hospitals(answer))
+    if answer.certificate:
+        parts.append(Text(answer.certificate.explanation))
+    parts.append(_bounds(answer))
+    parts.append(Text(f"Was it right? fedrag feedback {answer.id} --correct (or --wrong) --helpful 1,3", style="dim"))
     parts.append(Text(answer.intended_use, style="dim"))
     title = Text(f"Q: {answer.question.text}", style="bold")
     return Panel(Group(*parts), title=title, title_align="left", padding=(0, 1))
@@ -43,34 +47,37 @@ def _verdict(answer: Answer) -> Text:
     return Text(answer.text, style="bold green").append(doubt, style="green")
 
 
-def _source(answer: Answer, number: int) -> str:
-    passage = answer.evidence.passages[number - 1]
-    date = passage.passage.citation.effective_date
-    return f"[{number}] {passage.node}, {passage.passage.citation.title}" + (f", {date}" if date else "")
+def _side(answer: Answer, conflict: Conflict, quote: Quote) -> Text:
+    """One side of a conflict: who says it, in which version, since when, and what."""
+    passage = answer.evidence.passages[quote.citation - 1]
+    later = ", the newer" if conflict.newer == quote.citation else ""
+    title = passage.passage.citation.title
+    place = " · ".join(part for part in (passage.node, title, *_document(passage.passage.citation)) if part)
+    return Text(f"  [{quote.citation}] {place}{later}: “{quote.text}”", style="yellow")
+
+
+def _document(citation: Citation) -> tuple[str, ...]:
+    """Document, section, version and date, as far as they are known."""
+    return (
+        citation.document_name,
+        f"§ {citation.section}" if citation.section else "",
+        f"v{citation.version}" if citation.version else "",
+        str(citation.effective_date or ""),
+    )
 
 
 def _passage(evidence: EvidencePassage) -> Text:
     citation = evidence.passage.citation
     text = " ".join(evidence.passage.text.split())
     quote = _shortened(text, _QUOTE_CHARACTERS)
-    place = " · ".join(
-        part
-        for part in (
-            evidence.node,
-            citation.document_name,
-            f"§ {citation.section}" if citation.section else "",
-            f"v{citation.version}" if citation.version else "",
-            str(citation.effective_date or ""),
-        )
-        if part
-    )
+    place = " · ".join(part for part in (evidence.node, *_document(citation)) if part)
     also = f" (also held by {', '.join(evidence.also_held_by)})" if evidence.also_held_by else ""
     return Text(f"  [{evidence.number}] {place}{also}\n      “{quote}”")
 
 
 def _hospitals(answer: Answer) -> Table:
     table = Table(title="Hospitals", title_justify="left", show_edge=False, pad_edge=False)
-    for heading in ("hospital", "what became of it", "ms", "weight", "gave away"):
+    for heading in ("hospital", "what became of it", "ms", "weight", "proved right", "gave away"):
         table.add_column(heading)
     gave = {one.node: one for one in answer.disclosure.hospitals}
     for outcome in answer.coverage:
@@ -82,9 +89,16 @@ def _hospitals(answer: Answer) -> Table:
             outcome.status.replace("_", " ") + code,
             f"{outcome.elapsed_ms:.0f}",
             f"{weight:.2f}" if weight is not None else "",
+            _proved(answer.evidence.reliability.get(outcome.node)),
             f"{given.passages} passages, {given.text_bytes} bytes, {given.patients} patients" if given else "nothing",
         )
     return table
+
+
+def _proved(reliability: Reliability | None) -> str:
+    if reliability is None:
+        return ""
+    return f"{reliability.mean:.2f} of {reliability.outcomes}" if reliability.outcomes else "no outcomes yet"
 
 
 def _bounds(answer: Answer) -> Text:

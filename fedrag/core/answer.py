@@ -42,18 +42,39 @@ class ConflictKind(StrEnum):
     """The same quantity with different values."""
     NEGATION = "negation"
     """One says do, the other do not."""
+    RECOMMENDATION = "recommendation"
+    """Different medicines or procedures, each to be used first."""
+    SUPERSEDED = "superseded"
+    """An earlier and a later edition of one document that differ."""
 
 
 class Conflict(Wire):
-    """Two hospitals that cannot both be followed; shown with both quotes, never reconciled silently."""
+    """Two passages that cannot both be followed; shown with both quotes, never reconciled silently.
+
+    Each quote's citation names hospital, document, version and date of its side.
+    """
 
     kind: ConflictKind
     first: Quote
     second: Quote
+    newer: CitationNumber | None = None
+    """The side whose document took effect later, where both say when. Later does not mean right."""
+    relevance: Probability = 1.0
+    """How near the quotes are to the question: mean cosine similarity, negative ones as 0; 1 where no question was
+    given."""
+
+
+class Reliability(Wire):
+    """How often what a source contributed has proved right: the mean of its Beta posterior, from this many judged
+    answers."""
+
+    mean: Probability
+    outcomes: Count
 
 
 class Evidence(Wire):
-    """Passages best first, and how far each source is trusted.
+    """Passages best first, neighbouring ones of one document together and in its order, and how far each source is
+    trusted.
 
     `source_weights` sum to 1 over the hospitals that contribute, each at most max(1/3, 1/n) for n of them; with n < 4
     that cap bounds little, and `few_sources` says so.
@@ -62,6 +83,8 @@ class Evidence(Wire):
     passages: tuple[EvidencePassage, ...]
     source_weights: dict[NodeId, Probability]
     few_sources: bool
+    reliability: dict[NodeId, Reliability] = Field(default_factory=dict)
+    """Of every hospital that contributes, as it went into its weight."""
     conflicts: tuple[Conflict, ...] = ()
     method: Name
 
@@ -105,7 +128,9 @@ class ReasonerReport(Wire):
 class Reasoning(Wire):
     """What a reasoner makes of a question and its evidence.
 
-    `confidence` is the calibrated probability that the answer is correct. `text` is empty when it abstains.
+    `confidence` is the calibrated probability that the answer is correct. `text` is empty when it abstains. `votes` is
+    what each hospital's passages alone would choose (an option's letter; yes, no or maybe), None where they would
+    choose nothing; empty where the reasoner does not ask them one by one. They take no part in the answer.
     """
 
     text: str
@@ -114,6 +139,25 @@ class Reasoning(Wire):
     abstained: Abstention | None
     steps: tuple[ReasoningStep, ...]
     report: ReasonerReport
+    votes: dict[NodeId, str | None] = Field(default_factory=dict)
+
+
+class Certificate(Wire):
+    """What the hospitals choose when the passages of each are read alone and they vote with their weights, and how many
+    liars that choice withstands.
+
+    No `withstands` of them could have changed `choice`, whatever they had said or claimed and had they been silent, as
+    long as the passages of the others stay as they are. `agrees`: whether the answer's own choice is the same.
+    """
+
+    choice: Name
+    agrees: bool
+    withstands: Count
+    votes: dict[NodeId, str | None]
+    weights: dict[str, Probability]
+    """Choice → weight of the hospitals that would choose it. The rest of 1 belongs to those that choose nothing."""
+    explanation: str
+    """The same in a sentence, for people."""
 
 
 class NodeDisclosure(Wire):
@@ -178,6 +222,8 @@ class Answer(Wire):
     abstained: Abstention | None
     steps: tuple[ReasoningStep, ...]
     evidence: Evidence
+    certificate: Certificate | None = None
+    """None where no votes decide."""
     coverage: tuple[NodeOutcome, ...]
     routing: RoutingDecision
     disclosure: DisclosureAccount
@@ -191,7 +237,8 @@ class Answer(Wire):
 
 
 class Feedback(Wire):
-    """`POST /v1/answers/{id}/feedback`: outcomes that trust, routing and calibration learn from."""
+    """`POST /v1/answers/{id}/feedback`: how an answer turned out, which source weights learn from. What is left out
+    says nothing; where citations are named as helpful, the others that the answer cites were not."""
 
     answer_id: RequestId
     correct: bool | None = None

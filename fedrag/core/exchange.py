@@ -95,12 +95,15 @@ class Similarity(Wire):
 class Sketch(Wire):
     """What lets two hospitals' near-identical passages be recognised before either text is released.
 
-    `shingles` is a MinHash of word shingles; equal `facts` means equal numbers with units and equal negations, without
-    which two passages are never one. Public and protocol classes only.
+    `shingles` counts the passage's pairs of neighbouring words, hashed; equal `facts` means equal numbers with units
+    and equal negations, without which two passages are never one. `key_id` names the key that all its hashes were made
+    with, "" where anybody can make them: sketches with different ones are never compared. Public and protocol classes
+    only.
     """
 
     shingles: Base64
     facts: Sha256
+    key_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{0,64}$")] = ""
 
 
 class Offer(Wire):

@@ -13,7 +13,8 @@ from fedrag.core.collection import CollectionDescription, EncoderIdentity, NodeD
 from fedrag.core.deadline import Deadline
 from fedrag.core.exchange import Offer, OfferRequest, Offers, Release, ReleaseRequest
 from fedrag.core.question import Question
-from fedrag.core.wire import FloatMatrix, FloatVector, NodeId
+from fedrag.core.statistics import A, Q, Step
+from fedrag.core.wire import Base64, FloatMatrix, FloatVector, NodeId
 
 
 class Encoder(Protocol):
@@ -33,6 +34,15 @@ class Encoder(Protocol):
 
     def token_spans(self, text: str) -> tuple[tuple[int, int], ...]:
         """Character range (start, end) of each token of `text`, in order, special tokens and prefixes excluded."""
+        ...
+
+
+@runtime_checkable
+class HasVocabulary(Protocol):
+    """An encoder whose tokeniser knows whole words: a public list, the same wherever it is used."""
+
+    def vocabulary(self) -> tuple[str, ...]:
+        """In order."""
         ...
 
 
@@ -129,11 +139,20 @@ class Node(Protocol):
     @property
     def id(self) -> NodeId: ...
 
+    @property
+    def public_key(self) -> Base64:
+        """By which it is known; pinned."""
+        ...
+
     async def describe(self, deadline: Deadline) -> Reply[NodeDescription]: ...
 
     async def offers(self, request: OfferRequest, deadline: Deadline) -> Reply[Offers]: ...
 
     async def release(self, request: ReleaseRequest, deadline: Deadline) -> Reply[Release]: ...
+
+    async def take_part(self, step: Step[Q, A], request: Q, deadline: Deadline) -> Reply[A]:
+        """One step of a round of common statistics."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +178,11 @@ class RoutingPolicy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NodeOffer:
-    """An offer and the hospital that made it."""
+    """An offer and the hospital that made it. `routed` is the router's P(node useful | question) for that hospital."""
 
     node: NodeId
     offer: Offer
+    routed: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +195,11 @@ class Winner:
 
 
 class MergeMethod(Protocol):
+    @property
+    def name(self) -> str:
+        """The plug-in's, as the evidence states it."""
+        ...
+
     def merge(self, offers: Sequence[NodeOffer], k: int) -> tuple[Winner, ...]:
         """At most k, best first; the same set of offers gives the same result in whatever order it is handed in."""
         ...

@@ -82,6 +82,9 @@ class MiniLM:
     def token_spans(self, text: str) -> tuple[tuple[int, int], ...]:
         return tuple(self._tokenizer.encode(text, add_special_tokens=False).offsets)
 
+    def vocabulary(self) -> tuple[str, ...]:
+        return tuple(sorted(word for word in self._tokenizer.get_vocab() if not word.startswith(("##", "["))))
+
     def _token_ids(self, text: str) -> list[int]:
         ids = self._tokenizer.encode(text, add_special_tokens=False).ids
         return [_CLS, *ids[: _MAXIMUM_TOKENS - 2], _SEP]

@@ -17,6 +17,7 @@ from fedrag.core.deadline import Deadline
 from fedrag.core.exchange import OfferRequest, Offers, Release, ReleaseRequest
 from fedrag.core.plugins import describe
 from fedrag.core.protocols import Reply
+from fedrag.core.statistics import A, Q, Step
 from fedrag.core.wire import NodeId, RequestId, Wire
 from fedrag.http.limits import read_bounded, require_bounded
 from fedrag.http.problem import Problem
@@ -78,6 +79,12 @@ class RemoteNode:
     async def release(self, request: ReleaseRequest, deadline: Deadline) -> Reply[Release]:
         reply = await self._call("POST", "/v1/releases", request.model_dump_json().encode(), Release, deadline)
         self._require_receipt(reply.value, request.request_id)
+        return self._from_itself(reply, reply.value.node)
+
+    async def take_part(self, step: Step[Q, A], request: Q, deadline: Deadline) -> Reply[A]:
+        reply = await self._call("POST", step.path, request.model_dump_json().encode(), step.answered, deadline)
+        if reply.value.round != request.round:
+            raise errors.ProtocolError("an answer of another round", code="wrong_request")
         return self._from_itself(reply, reply.value.node)
 
     def _require_receipt(self, release: Release, request_id: RequestId) -> None:

@@ -14,7 +14,8 @@ from fedrag.core.deadline import Deadline
 from fedrag.core.errors import Unavailable
 from fedrag.core.exchange import OfferRequest, Offers, Release, ReleaseRequest
 from fedrag.core.protocols import Node, Reply
-from fedrag.core.wire import NodeId
+from fedrag.core.statistics import KEY, A, Q, Step
+from fedrag.core.wire import Base64, NodeId
 from fedrag.tracing import span
 
 T = TypeVar("T")
@@ -97,10 +98,15 @@ class ReplicatedNode:
     budget: RetryBudget
     _latency: dict[str, Latency] = field(default_factory=dict)
     _first: int = 0
+    _summing: int = 0
 
     @property
     def id(self) -> NodeId:
         return self.replicas[0].id
+
+    @property
+    def public_key(self) -> Base64:
+        return self.replicas[0].public_key
 
     async def describe(self, deadline: Deadline) -> Reply[NodeDescription]:
         return await self._ask("describe", lambda node: node.describe(deadline))
@@ -110,6 +116,13 @@ class ReplicatedNode:
 
     async def release(self, request: ReleaseRequest, deadline: Deadline) -> Reply[Release]:
         return await self._ask("release", lambda node: node.release(request, deadline))
+
+    async def take_part(self, step: Step[Q, A], request: Q, deadline: Deadline) -> Reply[A]:
+        """All steps of a round go to the replica that it began with, once each: no other one knows of it."""
+        if step.name == KEY.name:
+            self._summing = self._first
+        with span("node statistics", SpanKind.CLIENT, node=self.id):
+            return await self.replicas[self._summing].take_part(step, request, deadline)
 
     async def _ask(self, operation: str, call: Callable[[Node], Awaitable[Reply[T]]]) -> Reply[T]:
         with span(f"node {operation}", SpanKind.CLIENT, node=self.id):

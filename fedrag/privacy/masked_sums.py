@@ -14,6 +14,9 @@ To unmask one hospital it would need b_i, which i reveals to a set of survivors 
 others reveal to a set that it is not in; an honest hospital signs one set. There is no secret sharing: a survivor that
 goes away before it reveals ends the round without a sum, and with nothing learned; it is run again with new keys.
 
+Survivors can also share a secret that the coordinator carries and does not learn: one of them seals it for each other
+one under the seed that these two share.
+
 What it does not hide: the difference between two sums of nearly the same hospitals (see `differ_safely`), and what a
 sum itself tells. It does not find liars: whoever uses a sum checks that it is possible. Hospitals must know each
 other's identity keys, or trust whom they have them from not to invent hospitals.
@@ -23,80 +26,42 @@ import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from pydantic import AfterValidator, Field
 
 from fedrag.core.errors import ProtocolError, Refused
-from fedrag.core.wire import NUMBER, Base64, NodeId, RequestId, Sha256, Wire, decode_base64, encode_base64
+from fedrag.core.masked_sums import (
+    MAXIMUM_LENGTH,
+    MaskedVector,
+    Numbers,
+    RoundKey,
+    Seeds,
+    Survivors,
+    decode_numbers,
+    encode_numbers,
+    payload,
+)
+from fedrag.core.wire import NodeId, RequestId, decode_base64, encode_base64
 
 MINIMUM: Final = 3
 """Survivors below which nothing is revealed: of two, each would know the other's vector."""
-MAXIMUM_LENGTH: Final = 1 << 20
+SIGNED_AS: Final = "masked sum"
+"""The context of every signature in a round."""
 _SEED_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
 
-Numbers = npt.NDArray[np.uint64]
 Sign = Callable[[bytes], str]
 """A signature with the hospital's identity key."""
 Verify = Callable[[NodeId, bytes, str], None]
 """Raises IdentityError unless the signature is that hospital's."""
-
-
-def _checked(text: str) -> str:
-    if len(decode_base64(text)) % 8:
-        raise ValueError("not 64-bit numbers")
-    return text
-
-
-class RoundKey(Wire):
-    """A hospital's public key for one round, signed."""
-
-    node: NodeId
-    round: RequestId
-    public_key: Base64
-    signature: Base64
-
-    def signed(self) -> bytes:
-        return _payload("key", self.round, self.node, self.public_key)
-
-
-class MaskedVector(Wire):
-    """Base64 of little-endian 64-bit numbers. `keys_sha256` says among which keys it was masked."""
-
-    node: NodeId
-    round: RequestId
-    length: Annotated[int, Field(ge=1, le=MAXIMUM_LENGTH), NUMBER]
-    values: Annotated[str, Field(max_length=4 * (8 * MAXIMUM_LENGTH // 3 + 3)), AfterValidator(_checked)]
-    keys_sha256: Sha256
-
-
-class Survivors(Wire):
-    """One hospital's word that these are the survivors, of those whose keys it masked with."""
-
-    node: NodeId
-    round: RequestId
-    keys_sha256: Sha256
-    survivors: tuple[NodeId, ...]
-    signature: Base64
-
-    def signed(self) -> bytes:
-        return _payload("survivors", self.round, self.keys_sha256, *self.survivors)
-
-
-class Seeds(Wire):
-    """What unmasks a sum: the hospital's own seed, and those it shares with the missing."""
-
-    node: NodeId
-    round: RequestId
-    own: Base64
-    missing: dict[NodeId, Base64]
 
 
 def differ_safely(before: frozenset[NodeId], now: frozenset[NodeId]) -> bool:
@@ -145,7 +110,7 @@ class Contributor:
             node=self._node,
             round=self._round,
             length=len(values),
-            values=encode_base64(masked.astype("<u8").tobytes()),
+            values=encode_numbers(masked),
             keys_sha256=self._keys_sha256,
         )
 
@@ -177,6 +142,36 @@ class Contributor:
             own=encode_base64(self._own),
             missing={node: encode_base64(self._shared[node]) for node in gone},
         )
+
+    def seal(self, secret: bytes) -> dict[NodeId, str]:
+        """`secret` for each other survivor, so that it can be carried by whoever carries the round. Base64."""
+        _require(self._survivors is not None, "not at this point of the round")
+        others = [node for node in self._survivors or () if node != self._node]
+        return {node: encode_base64(self._sealed_for(node, secret)) for node in others}
+
+    def unseal(self, sender: NodeId, sealed: str) -> bytes:
+        """What a survivor has sealed for this one. Known to be of this round only once all have signed: after `reveal`.
+
+        Raises Refused (`bad_round`) where it is not.
+        """
+        known = self._shared.keys() & set(self._survivors or ())
+        _require(self._revealed and sender in known, "no survivor's secret")
+        raw, bound = decode_base64(sealed), self._bound(sender, self._node)
+        try:
+            return self._lock_of(sender).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound)
+        except (InvalidTag, ValueError):
+            raise Refused("a sealed secret of another round or sender", code="bad_round") from None
+
+    def _sealed_for(self, node: NodeId, secret: bytes) -> bytes:
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._lock_of(node).encrypt(nonce, secret, self._bound(self._node, node))
+
+    def _lock_of(self, node: NodeId) -> ChaCha20Poly1305:
+        """Under a key of its own, made from the seed of the pair, which nobody reveals of two survivors."""
+        return ChaCha20Poly1305(_seed(self._shared[node], "sealed"))
+
+    def _bound(self, sender: NodeId, receiver: NodeId) -> bytes:
+        return payload("sealed", self._round, self._keys_sha256, sender, receiver, *(self._survivors or ()))
 
     def _shared_with(self, key: RoundKey) -> bytes:
         try:
@@ -211,18 +206,34 @@ def unmask(masked: Mapping[NodeId, MaskedVector], seeds: Mapping[NodeId, Seeds])
     length = lengths.pop()
     total = np.zeros(length, dtype=np.uint64)
     for node in survivors:
-        values = np.frombuffer(decode_base64(masked[node].values), dtype="<u8")
-        if len(values) != length:
-            raise ProtocolError("a vector of another length", code="bad_round")
-        total = total + values.astype(np.uint64) - _stream(decode_base64(seeds[node].own), length)
+        total = total + _numbers(masked[node].values, length) - _stream(decode_base64(seeds[node].own), length)
         for gone, seed in seeds[node].missing.items():
             total = _signed_sum(total, gone, node, _stream(decode_base64(seed), length))
     return Sum(total, survivors)
 
 
+def usable(key: RoundKey) -> bool:
+    """Whether a secret can be shared with it. One that cannot would keep all others from masking."""
+    try:
+        X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(decode_base64(key.public_key)))
+    except ValueError:
+        return False
+    return True
+
+
 def digest(keys: Mapping[NodeId, RoundKey]) -> str:
     """Of everyone's keys: who masked among the same hospitals says the same."""
-    return hashlib.sha256(b"".join(_payload("keys", node, keys[node].public_key) for node in sorted(keys))).hexdigest()
+    return hashlib.sha256(b"".join(payload("keys", node, keys[node].public_key) for node in sorted(keys))).hexdigest()
+
+
+def _numbers(text: str, length: int) -> Numbers:
+    try:
+        values = decode_numbers(text)
+    except ValueError:
+        values = np.empty(0, dtype=np.uint64)
+    if len(values) != length:
+        raise ProtocolError("a vector of another length", code="bad_round")
+    return values
 
 
 def _require(holds: bool, why: str) -> None:
@@ -243,9 +254,4 @@ def _stream(seed: bytes, length: int) -> Numbers:
 
 
 def _seed(secret: bytes, *context: str) -> bytes:
-    return HKDF(hashes.SHA256(), _SEED_BYTES, salt=None, info=_payload("seed", *context)).derive(secret)
-
-
-def _payload(kind: str, *parts: str) -> bytes:
-    """Each part after its length, so that no two lists of parts are the same bytes."""
-    return b"".join(f"{len(part)}:{part},".encode() for part in ("fedrag/masked-sum/1", kind, *parts))
+    return HKDF(hashes.SHA256(), _SEED_BYTES, salt=None, info=payload("seed", *context)).derive(secret)

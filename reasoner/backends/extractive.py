@@ -2,6 +2,9 @@
 
     split into sentences → score against the question → choose few and different → decide → show
 
+Where a choice is wanted, each hospital's passages are also read alone: what they would choose is their vote, told with
+the answer and without influence on it.
+
 The encoder measures likeness, small trained heads (`heads.json`) turn it into probabilities. It does not read: where an
 answer takes arithmetic, a table or the joining of two statements, its confidence is all that says so.
 """
@@ -17,6 +20,7 @@ from fedrag.core.answer import (
     Abstention,
     AbstentionCode,
     Conflict,
+    ConflictKind,
     Evidence,
     EvidencePassage,
     Quote,
@@ -33,6 +37,7 @@ from reasoner.backends import BackendBuilder, Surroundings
 from reasoner.conclusion import Conclusion, conclude
 from reasoner.heads import Heads, load
 from reasoner.statements import MAXIMUM_STATEMENTS, Statement, read
+from reasoner.votes import Remembering, chosen, votes
 
 STRATEGY: Final = "joint"
 SHOWN_CONFLICTS: Final = 3
@@ -73,22 +78,25 @@ class Extractive:
         """There is nothing to give back."""
 
     def _reason(self, question: Question, evidence: Evidence, maximum: int) -> Reasoning:
-        reading = read(question, evidence, self.encoder, self.heads.support, min(maximum, MAXIMUM_STATEMENTS))
+        encoder = Remembering(self.encoder)
+        reading = read(question, evidence, encoder, self.heads.support, min(maximum, MAXIMUM_STATEMENTS))
         if not reading.statements:
             return self._abstained(AbstentionCode.NO_EVIDENCE, "No hospital released a passage for this question.")
         made = conclude(question, evidence, reading, self.heads, quotes=self.settings.quotes, share=self.settings.share)
-        threshold = self.settings.abstain_below
-        if made.answerable < (self.heads.answerable_threshold if threshold is None else threshold):
+        stated = self.settings.abstain_below
+        threshold = self.heads.answerable_threshold if stated is None else stated
+        if made.answerable < threshold:
             told = f"The released passages probably do not answer this question (probability {made.answerable:.2f})."
             return self._abstained(AbstentionCode.EVIDENCE_INSUFFICIENT, told, made.confidence * made.answerable)
         passages = {passage.number: passage for passage in evidence.passages}
         return Reasoning(
             text=_text(question, made, passages),
-            choice=made.verdict.choice if made.verdict else made.options[0].letter if made.options else None,
+            choice=chosen(made),
             confidence=made.confidence,
             abstained=None,
             steps=tuple(_steps(question, made, passages)),
             report=self._report(),
+            votes=votes(question, evidence, reading, encoder, self.heads, threshold),
         )
 
     def _abstained(self, code: AbstentionCode, explanation: str, confidence: float = 0.0) -> Reasoning:
@@ -154,7 +162,8 @@ def _difference(conflict: Conflict, passages: Passages) -> str:
         f"{passages[quote.citation].node}{_dated(passages[quote.citation])} says {_words_of(quote, passages)}"
         for quote in (conflict.first, conflict.second)
     )
-    return f"The hospitals differ ({conflict.kind.value}): {first}; {second}."
+    who = "Two editions" if conflict.kind is ConflictKind.SUPERSEDED else "The hospitals"
+    return f"{who} differ ({conflict.kind.value}): {first}; {second}."
 
 
 def _words_of(quote: Quote, passages: Passages) -> str:

@@ -45,6 +45,8 @@ def offer() -> Callable[..., NodeOffer]:
         similarity: float | None = None,
         encoder: str = "e",
         text: str | None = None,
+        key: str = "",
+        routed: float = 1.0,
     ) -> NodeOffer:
         return NodeOffer(
             node,
@@ -53,8 +55,9 @@ def offer() -> Callable[..., NodeOffer]:
                 rank=rank,
                 probability=probability,
                 similarity=None if similarity is None else Similarity(value=similarity, comparable_with=encoder),
-                sketch=None if text is None else sketch_of(text),
+                sketch=None if text is None else sketch_of(text, key.encode(), key),
             ),
+            routed,
         )
 
     return make

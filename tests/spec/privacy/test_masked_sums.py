@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedrag.core.errors import IdentityError, ProtocolError, Refused
-from fedrag.core.wire import decode_base64
+from fedrag.core.wire import decode_base64, encode_base64
 from fedrag.http.signing import Signer, verify
-from fedrag.privacy.masked_sums import Contributor, Seeds, Survivors, differ_safely, unmask
+from fedrag.privacy.masked_sums import Contributor, Seeds, Survivors, differ_safely, unmask, usable
 
 ROUND = "0" * 32
 NAMES = ("a", "b", "c", "d", "e")
@@ -215,3 +215,35 @@ def test_what_does_not_belong_together_is_not_added() -> None:
 def test_joiners_and_leavers_in_threes(before, now, safe) -> None:
     """Two sums of the same numbers differ by those who came and by those who went: each nobody, or three at least."""
     assert differ_safely(frozenset(before), frozenset(now)) is safe
+
+
+def test_survivors_share_a_secret_that_only_they_can_open() -> None:
+    """Sealed by one for each other; opened after all have signed, and not when altered, meant for another, said to be
+    from another, or of a hospital that is missing."""
+    one = Round.of(numbers(3))
+    there = NAMES[:4]
+    agreed = {name: one.contributors[name].survived(there) for name in there}
+    sealed = one.contributors["a"].seal(b"s" * 32)
+    assert set(sealed) == {"b", "c", "d"}
+    assert len(set(sealed.values())) == 3
+    with pytest.raises(Refused):
+        one.contributors["b"].unseal("a", sealed["b"])
+    for name in there:
+        one.contributors[name].reveal(agreed)
+    for name in ("b", "c", "d"):
+        assert one.contributors[name].unseal("a", sealed[name]) == b"s" * 32
+    raw = decode_base64(sealed["b"])
+    altered = encode_base64(raw[:-1] + bytes([raw[-1] ^ 1]))
+    for sender, text in (("a", altered), ("a", sealed["c"]), ("c", sealed["b"]), ("e", sealed["b"]), ("a", "")):
+        with pytest.raises(Refused):
+            one.contributors["b"].unseal(sender, text)
+    with pytest.raises(Refused):
+        one.contributors["e"].seal(b"s" * 32)
+
+
+def test_a_key_that_nobody_can_share_a_secret_with_is_known_before_it_is_used() -> None:
+    """Too short, or a point of low order; and a good one."""
+    good = Round.of(numbers(3)).keys["a"]
+    assert usable(good)
+    for bad in (b"", bytes(31), bytes(32), (1).to_bytes(32, "little")):
+        assert not usable(good.model_copy(update={"public_key": encode_base64(bad)}))
