@@ -4,7 +4,8 @@ The nine sources of MedQuAD are nine collections, ingested as a hospital would: 
 of its own passages and sees no label. Then each is asked the questions of MedQuAD cross-node (labels by rule) and of
 LiveQA (labels by hand, few), by vectors and by words and vectors, and every hit is a pair of predicted probability and
 label. A federated node is asked everything, so questions to which a collection holds no answer count; the last rows
-leave them out.
+leave them out. A node assumes which share of the questions it can answer (ANSWERED); what other shares would have
+given stands in a table of its own.
 
 Beside the fitted calibration stand what a node uses where it could fit nothing (DEFAULT), the base rate (one constant,
 which knows the labels), and a curve of the same shape fitted to these very labels: what no fit of two numbers can
@@ -24,18 +25,19 @@ from typing import Final
 import numpy as np
 from reporting import Figure, Table, circumstances, goals
 
-from fedrag.core.collection import EncoderIdentity
 from fedrag.core.protocols import Encoder
 from fedrag.core.wire import FloatMatrix
 from fedrag.encoders import ENCODERS
+from fedrag.evaluation.encoders import Cached
 from fedrag.evaluation.metrics.brier import brier
 from fedrag.evaluation.metrics.ece import ece, reliability
 from fedrag.evaluation.metrics.outcomes import Outcome
 from fedrag.evaluation.run import records
 from fedrag.evaluation.vectors import CachedVectors
 from fedrag.terminal import progress
-from retriever_node.calibration import DEFAULT, Calibration, fit_logistic
+from retriever_node.calibration import ANSWERED, DEFAULT, Calibration, LabelledPairs, fit_logistic, labelled_pairs
 from retriever_node.collection import Collection
+from retriever_node.hybrid import term_index
 from retriever_node.indexes import INDEXES
 from retriever_node.ingest import ingest
 from retriever_node.passages import ALL_FIELDS
@@ -50,27 +52,8 @@ BOTH: Final = "words and vectors"
 CROSSNODE: Final = "cross-node"
 LIVEQA: Final = "LiveQA"
 _FIELDS: Final = {"title": ("title",), "all": ALL_FIELDS}
-
-
-@dataclass(frozen=True)
-class Cached:
-    """An encoder whose vectors are made once."""
-
-    encoder: Encoder
-    vectors: CachedVectors
-
-    @property
-    def identity(self) -> EncoderIdentity:
-        return self.encoder.identity
-
-    def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
-        return self.vectors.queries(texts)
-
-    def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
-        return self.vectors.passages(texts)
-
-    def token_spans(self, text: str) -> tuple[tuple[int, int], ...]:
-        return self.encoder.token_spans(text)
+SHARES: Final = (1.0, 1 / 2, 1 / 3, ANSWERED, 1 / 6, 1 / 10)
+"""Of questions with an answer in a collection, for comparison."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +76,8 @@ class Pairs:
     similarities: np.ndarray
     relevant: np.ndarray
     answerable: np.ndarray
+    own: LabelledPairs
+    """What the calibration was fitted to."""
 
     def of(self, chosen: np.ndarray) -> "Pairs":
         return replace(
@@ -155,8 +140,23 @@ def opened(folders: Mapping[str, Path], home: Path, encoder: Encoder, embed: Seq
     return made
 
 
+def own_pairs(source: str, store: PassageStore, encoder: Encoder, embed: Sequence[str]) -> dict[str, LabelledPairs]:
+    """Those that ingest fitted the calibrations to, by way."""
+    stored = store.stored_vectors(source)
+    terms = term_index(stored.ids, store.passages)
+    scored = terms.scored_with(terms.statistics())
+    rows = (stored.ids, stored.documents, stored.vectors, store.passages)
+    return dict(zip((VECTORS, BOTH), labelled_pairs(*rows, encoder, embed, scored=scored), strict=True))
+
+
 def asked_pairs(
-    source: str, collection: Collection, store: PassageStore, asked: Sequence[Asked], vectors: FloatMatrix, way: str
+    source: str,
+    collection: Collection,
+    store: PassageStore,
+    asked: Sequence[Asked],
+    vectors: FloatMatrix,
+    way: str,
+    own: LabelledPairs,
 ) -> Pairs:
     """Every hit of every question that has a label."""
     here = set(store.documents(source))
@@ -174,7 +174,8 @@ def asked_pairs(
                 answerable.append(holds)
     calibrations = collection.calibrations
     used = calibrations.both if way == BOTH else calibrations.vectors
-    return Pairs(source, way, used, np.array(similarities), np.array(relevant, dtype=bool), np.array(answerable, bool))
+    labels = (np.array(similarities), np.array(relevant, dtype=bool), np.array(answerable, bool))
+    return Pairs(source, way, used, *labels, own)
 
 
 def outcomes(probabilities: np.ndarray, relevant: np.ndarray) -> list[Outcome]:
@@ -210,6 +211,17 @@ def row(name: str, parts: Sequence[Pairs]) -> Row:
 def disordered(parts: Sequence[Pairs]) -> int:
     """Neighbours in similarity whose probabilities stand the other way round."""
     return sum(int(np.sum(np.diff(one.predicted()[np.argsort(one.similarities)]) < 0)) for one in parts)
+
+
+def shares_table(title: str, parts: Sequence[Pairs]) -> Table:
+    """All collections under calibrations that assume other shares of answered questions."""
+    relevant = np.concatenate([one.relevant for one in parts])
+    rows: list[Row] = []
+    for share in SHARES:
+        predicted = np.concatenate([one.predicted(one.own.fitted(share)) for one in parts])
+        made = outcomes(predicted, relevant)
+        rows.append((f"{share:.3f}", float(predicted.mean()), f"{ece(made):.4f}", f"{brier(made):.4f}"))
+    return Table(title, ("share assumed", "predicted", "ECE", "Brier"), tuple(rows))
 
 
 def reliability_table(title: str, parts: Sequence[Pairs]) -> Table:
@@ -256,6 +268,7 @@ def report(found: Mapping[str, Sequence[Pairs]]) -> str:
                 ),
             )
         )
+        tables.append(shares_table(f"Calibration of {way} by the share of answered questions assumed", cross))
         tables.append(reliability_table(f"Predicted and relevant, {way}, all collections", cross))
         whole = rows[len(cross)]
         error, score, base = float(whole[4]), float(whole[5]), float(whole[6])
@@ -283,16 +296,18 @@ def main() -> None:
         plain = ENCODERS.build("minilm")
         cached = CachedVectors(chosen.cache or place / "vectors", plain, progress)
         folders = written(data, place / "sources", chosen.documents)
-        collections = opened(folders, place / "home", Cached(plain, cached), _FIELDS[chosen.embed])
+        encoder, embed = Cached(plain, cached), _FIELDS[chosen.embed]
+        collections = opened(folders, place / "home", encoder, embed)
         store = PassageStore.open(place / "home" / "passages.sqlite", plain.identity)
         sets = {CROSSNODE: crossnode(data, chosen.questions), LIVEQA: liveqa(data)}
         vectors = {name: cached.queries([one.text for one in asked]) for name, asked in sets.items()}
+        own = {source: own_pairs(source, store, encoder, embed) for source in collections}
         found: dict[str, list[Pairs]] = {name: [] for name in sets}
         steps = [(name, way, source) for name in sets for way in (VECTORS, BOTH) for source in collections]
         with progress("asking") as told:
             for done, (name, way, source) in enumerate(steps):
                 told(done, len(steps))
-                made = asked_pairs(source, collections[source], store, sets[name], vectors[name], way)
+                made = asked_pairs(source, collections[source], store, sets[name], vectors[name], way, own[source][way])
                 found[name].append(made)
             told(len(steps), len(steps))
         print(report({name: [one for one in parts if len(one.similarities)] for name, parts in found.items()}))

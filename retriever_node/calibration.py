@@ -51,6 +51,12 @@ class Calibrations:
 LEAST_SLOPE: Final = 1.0
 """So that ordering by probability is always ordering by similarity, even where similarity says next to nothing."""
 
+ANSWERED: Final = 0.25
+"""The share of the questions reaching a collection that it holds an answer to. Assumed: nothing that a hospital sees
+tells it, and no label may leave. A router asks four to nine hospitals, and one or two of them hold an answer; of larger
+federations it asks no more. From a third to a sixth the calibration is about as good (benchmarks/calibration_error.py);
+at 1, which takes every question for answerable, probabilities come out several times too high."""
+
 _PRIOR_SD: Final = (12.0, 6.0)
 """How far a fit may stray from DEFAULT (slope, intercept) before the ridge term costs half a nat each."""
 
@@ -60,50 +66,62 @@ _STEPS: Final = 100
 _AT_ONCE: Final = 16
 
 PassageLookup = Callable[[Sequence[int]], tuple[Passage, ...]]
+_List = tuple[Doubles, npt.NDArray[np.bool_], np.bool_]
+"""A result list: similarities, which of them is the passage asked for, and whether that passage was missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledPairs:
-    """Similarities of candidate passages to pseudo-questions, and whether each is the passage asked for.
-    `questions` is how many pseudo-questions they come from."""
+    """Similarities of candidate passages to pseudo-questions, and whether each is the passage asked for. `absent`: from
+    a list without that passage, as a question finds it that the collection cannot answer. `questions` is how many
+    pseudo-questions they come from."""
 
     similarities: Doubles
     relevant: npt.NDArray[np.bool_]
+    absent: npt.NDArray[np.bool_]
     questions: int
 
+    def fitted(self, answered: float = ANSWERED) -> Calibration:
+        """To questions of which the share `answered`, in (0, 1], has an answer here: what stands in lists without the
+        passage weighs (1 − answered) / answered times what stands in lists with it."""
+        weights = np.where(self.absent, (1 - answered) / answered, 1.0)
+        return fit_logistic(self.similarities, self.relevant, weights)
 
-def fit_logistic(similarities: Doubles, relevant: npt.NDArray[np.bool_]) -> Calibration:
+
+def fit_logistic(similarities: Doubles, relevant: npt.NDArray[np.bool_], weights: Doubles | None = None) -> Calibration:
     """Logistic regression (Platt scaling) with a Gaussian prior around DEFAULT, by Newton's method.
 
-    Minimises Σ log-loss + ½ Σ ((θ − θ₀) / σ)² over θ = (slope, intercept). The prior makes it strictly convex, so the
-    step-halving below always ends at the one minimum, also for separable or one-sided labels. A slope below
-    LEAST_SLOPE is refused: it is set there and the intercept fitted alone.
+    Minimises Σ weight · log-loss + ½ Σ ((θ − θ₀) / σ)² over θ = (slope, intercept); without `weights` each is 1. The
+    prior makes it strictly convex, so the step-halving below always ends at the one minimum, also for separable or
+    one-sided labels. A slope below LEAST_SLOPE is refused: it is set there and the intercept fitted alone.
     """
     design = np.stack([similarities, np.ones_like(similarities)], axis=1)
-    theta = _newton(design, relevant, start=np.array([DEFAULT.slope, DEFAULT.intercept]), free=np.array([True, True]))
+    labels, counts = relevant.astype(np.float64), np.ones_like(similarities) if weights is None else weights
+    start = np.array([DEFAULT.slope, DEFAULT.intercept])
+    theta = _newton(design, labels, counts, start=start, free=np.array([True, True]))
     if theta[0] < LEAST_SLOPE:
         start = np.array([LEAST_SLOPE, DEFAULT.intercept])
-        theta = _newton(design, relevant, start=start, free=np.array([False, True]))
+        theta = _newton(design, labels, counts, start=start, free=np.array([False, True]))
     return Calibration(slope=float(theta[0]), intercept=float(theta[1]))
 
 
 def _newton(
-    design: Doubles, relevant: npt.NDArray[np.bool_], *, start: Doubles, free: npt.NDArray[np.bool_]
+    design: Doubles, labels: Doubles, weights: Doubles, *, start: Doubles, free: npt.NDArray[np.bool_]
 ) -> Doubles:
     """`start` is also the prior's mean; parameters that are not free stay there."""
-    labels = relevant.astype(np.float64)
     precision = 1 / np.square(np.array(_PRIOR_SD))
 
     def loss(theta: Doubles) -> float:
         logits = design @ theta
-        return float(np.sum(np.logaddexp(0, logits) - labels * logits) + np.sum(precision * (theta - start) ** 2) / 2)
+        losses = weights * (np.logaddexp(0, logits) - labels * logits)
+        return float(np.sum(losses) + np.sum(precision * (theta - start) ** 2) / 2)
 
     theta = start
     for _ in range(_STEPS):
         logits = design @ theta
         probability = np.exp(-np.logaddexp(0, -logits))
-        gradient = (design.T @ (probability - labels) + precision * (theta - start)) * free
-        curvature = (design * (probability * (1 - probability))[:, None]).T @ design + np.diag(precision)
+        gradient = (design.T @ (weights * (probability - labels)) + precision * (theta - start)) * free
+        curvature = (design * (weights * probability * (1 - probability))[:, None]).T @ design + np.diag(precision)
         curvature = np.where(np.outer(free, free), curvature, np.eye(2))
         step = np.linalg.solve(curvature, gradient)
         length = 1.0
@@ -144,9 +162,7 @@ def fit(
     pairs = labelled_pairs(
         ids, documents, vectors, lookup, encoder, fields, scored=scored, samples=samples, candidates=candidates
     )
-    return Calibrations(
-        *(fit_logistic(one.similarities, one.relevant) for one in pairs if one.questions >= _MINIMUM_QUESTIONS)
-    )
+    return Calibrations(*(one.fitted() for one in pairs if one.questions >= _MINIMUM_QUESTIONS))
 
 
 @one_blas_thread()
@@ -168,11 +184,12 @@ def labelled_pairs(
     A passage is asked for with one of its own sentences, and competes without that sentence; a passage of one sentence
     is asked for with its title line, and competes without it. Its rivals are the passages of other documents. The best
     `candidates` of them all are the labelled pairs: the one asked for is relevant where it made the list, the others
-    are not, so the class prior is that of a real result list.
+    are not, so the class prior is that of a real result list. Behind them come the best `candidates` of the rivals
+    alone, none of them relevant: what the same question finds where its passage is missing.
 
     Assumed: a clinician's question is about as near to its passage as a sentence is to the rest of its passage; what
     other documents say is not an answer (documents with a near-identical passage, cosine from 0.98, are left out);
-    questions on topics the collection does not hold look like the low end of the same curve.
+    questions on topics the collection does not hold find what these find without their passage.
     """
     rows = np.array(sorted(range(len(ids)), key=lambda row: _hash(int(ids[row])))[:samples], dtype=np.int64)
     by_id = {passage.passage_id: passage for passage in lookup([int(ids[row]) for row in rows])}
@@ -183,11 +200,11 @@ def labelled_pairs(
             asked.append((int(row), pseudo))
     kinds = 1 if scored is None else 2
     if not asked:
-        return (LabelledPairs(np.empty(0), np.empty(0, dtype=np.bool_), 0),) * kinds
+        none = np.empty(0, dtype=np.bool_)
+        return (LabelledPairs(np.empty(0), none, none, 0),) * kinds
     queries = encoder.encode_queries([pseudo.text for _, pseudo in asked])
     honest = encoder.encode_passages([pseudo.embedded for _, pseudo in asked])
-    lists: tuple[list[Doubles], ...] = tuple([] for _ in range(kinds))
-    relevant: tuple[list[npt.NDArray[np.bool_]], ...] = tuple([] for _ in range(kinds))
+    lists: tuple[list[_List], ...] = tuple([] for _ in range(kinds))
     for first in range(0, len(asked), _AT_ONCE):
         some = asked[first : first + _AT_ONCE]
         to_query = vectors @ queries[first : first + _AT_ONCE].T
@@ -202,11 +219,20 @@ def labelled_pairs(
                 alone = words(question, terms_of(pseudo.title), terms_of(pseudo.rest), scored.statistics)
                 scores.append(fused(scores[0], np.append(scored.score(question)[rival], alone)))
             for kind, of_kind in enumerate(scores):
-                top = np.argsort(-of_kind, kind="stable")[:candidates]
-                lists[kind].append(of_kind[top])
-                relevant[kind].append(top == len(of_kind) - 1)
-    return tuple(
-        LabelledPairs(np.concatenate(lists[kind]), np.concatenate(relevant[kind]), len(asked)) for kind in range(kinds)
+                order = np.argsort(-of_kind, kind="stable")[: candidates + 1]
+                sought = order == len(of_kind) - 1
+                lists[kind].append((of_kind[order[:candidates]], sought[:candidates], np.False_))
+                without = order[~sought][:candidates]
+                lists[kind].append((of_kind[without], np.zeros(len(without), dtype=np.bool_), np.True_))
+    return tuple(_labelled(of_kind, len(asked)) for of_kind in lists)
+
+
+def _labelled(lists: Sequence[_List], questions: int) -> LabelledPairs:
+    return LabelledPairs(
+        similarities=np.concatenate([similarities for similarities, *_ in lists]),
+        relevant=np.concatenate([relevant for _, relevant, _ in lists]),
+        absent=np.repeat([absent for *_, absent in lists], [len(similarities) for similarities, *_ in lists]),
+        questions=questions,
     )
 
 

@@ -144,7 +144,7 @@ class Contenders:
                 "central exact": Retrieved(central, self._nodes),
                 **{name: Retrieved(merged(nodes), nodes) for name, nodes in chosen.items()},
                 **self._worded(query.text, vector, routed["prototypes"].selected),
-                **self._merges("dense", _scores(offered, self._ids), query.text),
+                **self._merges("dense", scores_of(offered, self._ids), query.text),
                 **self._lexical(query.text, words, central, holders(relevant)),
             },
             offer_bytes={node: wire_bytes(made[:OFFERS]) for node, made in offered.items()},
@@ -237,7 +237,8 @@ class Contenders:
         return [self._ids[at] for at in best[np.lexsort((best, -similarity[best]))]]
 
 
-def _scores(offered: Mapping[str, Sequence[NodeOffer]], ids: Sequence[str]) -> Lists:
+def scores_of(offered: Mapping[str, Sequence[NodeOffer]], ids: Sequence[str]) -> Lists:
+    """What merging baselines see of offers; `ids` names corpus positions."""
     return {
         node: [
             (ids[position_of(one.offer)], one.offer.similarity.value if one.offer.similarity else 0.0) for one in made

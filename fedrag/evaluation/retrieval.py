@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fedrag.core.protocols import Encoder
-from fedrag.evaluation.contenders import DEPTH, FOLDS, OFFERS, Contenders, K, Lineup
+from fedrag.evaluation.contenders import DEPTH, FOLDS, LEARNED_UP_TO, OFFERS, Contenders, K, Lineup
 from fedrag.evaluation.corpus import Corpus, Query, originals
 from fedrag.evaluation.metrics.bootstrap import holm, paired_difference
 from fedrag.evaluation.metrics.ndcg import judged, ndcg
 from fedrag.evaluation.metrics.recall import recall
+from fedrag.evaluation.mixed_encoders import measure_mixed
 from fedrag.evaluation.pictures import bars, curves
 from fedrag.evaluation.report import NOT_BUILT, Cell, Findings, Picture, Table, mean
 from fedrag.evaluation.run import Run
 from fedrag.evaluation.splits import Document, lay_out
+from retriever_node.passages import Field
 
 PRODUCT: Final = "fedrag: prototypes"
 """What the others are compared with: the product's default."""
@@ -33,13 +35,15 @@ Scores = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class RetrievalTask:
     """`grades[query][document]`: gains, above 0 is relevant; judged documents of grade 0 may be there too. Queries
-    that nothing is relevant to are asked and score 0."""
+    that nothing is relevant to are asked and score 0. `embed`: which fields of a document `embedded` is made of; with
+    it hospitals can calibrate themselves, and mixed encoders are measured too."""
 
     suite: str
     documents: tuple[Document, ...]
     queries: tuple[Query, ...]
     grades: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...] = ()
+    embed: tuple[Field, ...] = ()
 
 
 def measure(task: RetrievalTask, run: Run, encoder: Encoder) -> Findings:
@@ -58,7 +62,9 @@ def measure(task: RetrievalTask, run: Run, encoder: Encoder) -> Findings:
         return _scored(built[0].line_up(query), corpus.grades.get(query.id, {}), stands_for, owner_of)
 
     results = list(run.recorded(task.suite, task.queries, "retrieval", one).values())
-    return Findings(_tables(results, run, len(set(corpus.owners))), _pictures(results), (*task.notes, *_NOTES))
+    nodes = len(set(corpus.owners))
+    mixed = measure_mixed(task.suite, corpus, run, encoder, task.embed) if task.embed and nodes <= LEARNED_UP_TO else ()
+    return Findings((*_tables(results, run, nodes), *mixed), _pictures(results), (*task.notes, *_NOTES))
 
 
 def _scored(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aggregator.methods import MERGE_METHODS
-from aggregator.methods.comparable import never_rising
+from aggregator.methods.comparable import places_of
 from fedrag.core.exchange import Offer, Similarity
 from fedrag.core.protocols import NodeOffer, Winner
 from fedrag.core.sketch import part_of, sketch_of
@@ -25,15 +25,16 @@ SKETCHES = [
 
 
 def comparable(offers: Sequence[NodeOffer]) -> list[NodeOffer]:
-    """Every group sorted and fitted, then all sorted."""
+    """Every group sorted and placed, then all sorted."""
     groups: dict[str, list[NodeOffer]] = {}
     for one in offers:
-        groups.setdefault(one.offer.similarity.comparable_with if one.offer.similarity else "", []).append(one)
+        groups.setdefault(f"={one.offer.similarity.comparable_with}" if one.offer.similarity else "", []).append(one)
+    if len(groups) == 1:
+        return sorted(offers, key=_within_group)
+    ordered = {name: sorted(group, key=_within_group) for name, group in sorted(groups.items())}
     placed = []
-    for name, group in groups.items():
-        group.sort(key=_within_group)
-        fitted = never_rising([one.offer.probability for one in group])
-        placed += [(-fit, name, place, one) for place, (fit, one) in enumerate(zip(fitted, group, strict=True))]
+    for name, places in places_of(ordered).items():
+        placed += [(-place, name, at, one) for at, (place, one) in enumerate(zip(places, ordered[name], strict=True))]
     return [one for *_, one in sorted(placed, key=lambda item: item[:3])]
 
 

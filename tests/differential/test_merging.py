@@ -72,23 +72,24 @@ def test_several_encoders_keep_each_encoders_own_ranking(seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_with_probabilities_that_agree_with_the_similarities_several_encoders_merge_by_probability(seed):
-    """Calibrated without contradiction, the merge is simply the order of the probabilities."""
+def test_encoders_that_rescale_the_same_similarities_merge_like_one(seed):
+    """One encoder says similarity s, the other s / 2 - 0.2, both with the same log odds of relevance; each of four
+    hospitals offers the same numbers, so that no group's level differs: the merge is the order by s."""
     random = np.random.default_rng(seed)
-    made = []
-    for node, encoder in enumerate("abcd"):
-        for rank, probability in enumerate(np.sort(random.random(20))[::-1], start=1):
-            made.append(
-                NodeOffer(
-                    f"n{node}",
-                    Offer(
-                        handle=f"{node:032}{rank:032}",
-                        rank=rank,
-                        probability=float(probability),
-                        similarity=Similarity(value=1 - rank / 100, comparable_with=encoder),
-                    ),
-                )
-            )
-    winners = MERGE_METHODS.build("comparable").merge(made, 80)
-    expected = sorted((one.offer.probability for one in made), reverse=True)
-    assert [one.offer.probability for one in winners] == expected
+    shared = np.sort(random.random(20))[::-1]
+    made = [
+        NodeOffer(
+            f"n{node}",
+            Offer(
+                handle=f"{node:032}{rank:032}",
+                rank=rank,
+                probability=1 / (1 + np.exp(4 - 8 * s)),
+                similarity=Similarity(value=s if encoder == "a" else 0.5 * s - 0.2, comparable_with=encoder),
+            ),
+        )
+        for node, encoder in enumerate("abab")
+        for rank, s in enumerate(shared, start=1)
+    ]
+    winners = MERGE_METHODS.build("comparable", {"near_duplicates": False}).merge(made, 80)
+    probabilities = [one.offer.probability for one in winners]
+    assert probabilities == pytest.approx(sorted((one.offer.probability for one in made), reverse=True))

@@ -59,7 +59,7 @@ def rows(table: Table) -> dict[str, dict[str, object]]:
 def findings(tmp_path_factory) -> Findings:
     folder = tmp_path_factory.mktemp("run")
     run = Run(data=None, limit=None, half=Half.SEEN, output=folder, progress=silent, command="test", identity="one")
-    return measure(TASK, run, ENCODER)
+    return measure(replace(TASK, embed=("text",)), run, ENCODER)
 
 
 def test_what_everyone_must_find_is_found(findings) -> None:
@@ -102,6 +102,13 @@ def test_the_broadcast_is_the_central_index(findings) -> None:
     assert losses["same ten documents in the same order"]["value"] == len(QUERIES)
     shared = "words and vectors with shared statistics: same ten in the same order"
     assert losses[shared]["value"] == len(QUERIES)
+
+
+def test_mixed_encoders_stand_behind_the_other_tables_where_hospitals_can_calibrate(findings) -> None:
+    """A question that names its document's own word has it first under one encoder, whatever the way of searching."""
+    assert [table.title.partition(",")[0] for table in findings.tables[3:]] == ["Mixed encoders"] * 2
+    for table in findings.tables[3:]:
+        assert table.rows[0][1] == 1.0
 
 
 class Reversing:

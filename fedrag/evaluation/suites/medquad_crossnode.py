@@ -39,6 +39,7 @@ class MedQuadCrossnode:
             ),
             queries=tuple(Query(one["query_id"], one["text"], group=one["concept"]) for one in records(queries)),
             grades=grades_of(records(judgements)),
+            embed=("title",),
             notes=(
                 """A document's words are its question and answer; its vector is that of its question alone, which \
 finds far better.""",

@@ -40,6 +40,7 @@ class SciFact:
             ),
             queries=tuple(_query(one) for one in records(queries)),
             grades=grades_of(records(judgements)),
+            embed=("title", "text"),
             notes=(
                 "Relevant means cited, as in BEIR; 38 % of the claims have no evidence in the abstract they cite.",
                 "Folds keep claims that cite the same abstract together.",

@@ -1,11 +1,6 @@
-"""The order of the `comparable` merge method. Oracles: tables by hand, isotonic regression by its min-max formula."""
-
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+"""The order of the `comparable` merge method. Oracles: tables by hand; test_levels.py has the placing of groups."""
 
 from aggregator.methods import MERGE_METHODS
-from aggregator.methods.comparable import never_rising
 
 
 def merged(offers, k=10, **settings):
@@ -31,17 +26,6 @@ def test_two_encoders_are_merged_by_probability(offer):
         offer("b", "b2", rank=2, similarity=0.85, probability=0.5, encoder="y"),
     ]
     assert merged(offers) == ["a1", "b1", "b2", "a2"]
-
-
-def test_a_probability_that_contradicts_the_similarities_is_averaged_with_its_neighbours(offer):
-    """x: 0.2 above 0.8 is fitted to 0.5, 0.5. They stay in order and fall between y's 0.6 and 0.4."""
-    offers = [
-        offer("a", "x1", similarity=0.9, probability=0.2, encoder="x"),
-        offer("b", "x2", similarity=0.8, probability=0.8, encoder="x"),
-        offer("c", "y1", similarity=0.9, probability=0.6, encoder="y"),
-        offer("c", "y2", rank=2, similarity=0.8, probability=0.4, encoder="y"),
-    ]
-    assert merged(offers) == ["y1", "x1", "x2", "y2"]
 
 
 def test_offers_without_a_similarity_stand_between_the_others_by_probability(offer):
@@ -79,15 +63,3 @@ def test_a_maximum_per_hospital_lets_others_in(offer):
     offers.append(offer("b", "b1", similarity=0.1))
     assert merged(offers, k=3) == ["a1", "a2", "a3"]
     assert merged(offers, k=3, per_node_maximum=2) == ["a1", "a2", "b1"]
-
-
-@given(values=st.lists(st.floats(0, 1), max_size=12))
-def test_the_fit_is_isotonic_regression(values):
-    """Oracle: at i, the largest over ends b >= i of the least over starts a <= i of the mean of values[a..b]."""
-
-    def mean(start: int, end: int) -> float:
-        return sum(values[start : end + 1]) / (end + 1 - start)
-
-    size = len(values)
-    expected = [max(min(mean(a, b) for a in range(at + 1)) for b in range(at, size)) for at in range(size)]
-    assert never_rising(values) == pytest.approx(expected)

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retriever_node.calibration import DEFAULT, Calibration, Calibrations, fit, fit_logistic, labelled_pairs
+from retriever_node.calibration import (
+    ANSWERED,
+    DEFAULT,
+    Calibration,
+    Calibrations,
+    LabelledPairs,
+    fit,
+    fit_logistic,
+    labelled_pairs,
+)
 from retriever_node.documents import Passage
 from retriever_node.hybrid import WORDS, term_index
 from retriever_node.lexical import ScoredTerms
@@ -119,18 +128,61 @@ def test_reversed_labels_give_about_the_base_rate():
     assert (found.probability(0.1) + found.probability(0.9)) / 2 == pytest.approx(0.5, abs=0.01)
 
 
+def test_a_weight_is_how_often_a_pair_counts():
+    """Oracle: the same pairs, each repeated as often as its weight says."""
+    similarities = np.array([0.1, 0.2, 0.4, 0.5, 0.7, 0.9])
+    relevant = np.array([False, False, True, False, True, True])
+    times = np.array([3, 1, 2, 4, 1, 2])
+    repeated = fit_logistic(np.repeat(similarities, times), np.repeat(relevant, times))
+    weighed = fit_logistic(similarities, relevant, times.astype(float))
+    assert (weighed.slope, weighed.intercept) == pytest.approx((repeated.slope, repeated.intercept))
+
+
+def test_questions_without_an_answer_weigh_as_their_share_says():
+    """Of four questions one has an answer: pairs from lists without the passage count three times, as if repeated.
+    Where every question has one, they do not count."""
+    similarities = np.array([0.8, 0.5, 0.3, 0.6, 0.4, 0.2])
+    relevant = np.array([True, False, False, False, False, False])
+    absent = np.array([False, False, False, True, True, True])
+    pairs = LabelledPairs(similarities, relevant, absent, questions=1)
+    repeated = fit_logistic(*(np.repeat(one, np.where(absent, 3, 1)) for one in (similarities, relevant)))
+    quarter, all_answered = pairs.fitted(0.25), pairs.fitted(1.0)
+    assert (quarter.slope, quarter.intercept) == pytest.approx((repeated.slope, repeated.intercept))
+    assert all_answered == fit_logistic(similarities[~absent], relevant[~absent])
+
+
 def test_pairs_are_the_top_of_an_honest_result_list(encoder):
     """At most one relevant pair per question, lists of ten, and the relevant passage is scored without its sentence."""
     ids, documents, vectors, lookup = corpus(encoder, 40)
     (pairs,) = labelled_pairs(ids, documents, vectors, lookup, encoder, samples=50)
     assert pairs.questions == 50
-    assert len(pairs.similarities) == 500
-    per_question = pairs.relevant.reshape(50, 10).sum(axis=1)
-    assert per_question.max() == 1
-    assert per_question.mean() > 0.8
-    assert (np.diff(pairs.similarities.reshape(50, 10), axis=1) <= 0).all()
+    answered = pairs.relevant[~pairs.absent].reshape(50, 10)
+    assert answered.sum(axis=1).max() == 1
+    assert answered.sum(axis=1).mean() > 0.8
+    assert (np.diff(pairs.similarities[~pairs.absent].reshape(50, 10), axis=1) <= 0).all()
     whole = np.array([encoder.encode_queries([lookup([i])[0].text])[0] @ vectors[i - 1] for i in ids])
     assert pairs.similarities[pairs.relevant].mean() < whole.mean() - 0.05
+
+
+def test_an_absent_list_is_the_same_one_without_the_passage_asked_for(encoder):
+    """The ten best rivals, nothing relevant among them: where the passage stood in the list the others move up and one
+    more follows, where it did not the list stays."""
+    (pairs,) = labelled_pairs(*corpus(encoder, 40), encoder, samples=50)
+    with_it = pairs.similarities[~pairs.absent].reshape(50, 10)
+    sought = pairs.relevant[~pairs.absent].reshape(50, 10)
+    without = pairs.similarities[pairs.absent].reshape(50, 10)
+    assert not pairs.relevant[pairs.absent].any()
+    for whole, own, rest in zip(with_it, sought, without, strict=True):
+        kept = whole[~own]
+        np.testing.assert_array_equal(rest[: len(kept)], kept)
+        assert (rest[len(kept) :] <= kept[-1]).all()
+
+
+def test_the_only_document_has_no_absent_list(encoder):
+    """Nothing else is found: one pair per question, relevant."""
+    (pairs,) = labelled_pairs(*corpus(encoder, 1), encoder)
+    assert pairs.relevant.tolist() == [True, True]
+    assert not pairs.absent.any()
 
 
 def test_siblings_and_copies_are_no_negatives(encoder):
@@ -148,15 +200,43 @@ def test_siblings_and_copies_are_no_negatives(encoder):
     assert double.similarities[~double.relevant].mean() < double.similarities[double.relevant].mean() - 0.2
 
 
+def asked_of(pairs: LabelledPairs, answered: float) -> np.ndarray:
+    """A mask of pairs: of the questions the share `answered` finds its passage there, the others do not."""
+    at_home = np.random.default_rng(0).random(pairs.questions) < answered
+    return np.repeat(at_home, 20) != pairs.absent
+
+
 def test_calibration_is_calibrated(encoder):
-    """On questions of another sample of the same corpus the mean predicted probability is the share of relevant."""
+    """On questions of another sample of the same corpus, a quarter of them answered there as is assumed, the mean
+    predicted probability is the share of relevant, and the Brier score is better than that of this share."""
     first, second = corpus(encoder, 150, seed=1), corpus(encoder, 150, seed=2)
     fitted = fit(*first, encoder, scored=scored(first))
     both = labelled_pairs(*second, encoder, scored=scored(second), samples=300)
     for calibration, pairs in zip((fitted.vectors, fitted.both), both, strict=True):
-        predicted = np.array([calibration.probability(similarity) for similarity in pairs.similarities])
-        assert predicted.mean() == pytest.approx(pairs.relevant.mean(), abs=0.02)
-        assert predicted[pairs.relevant].mean() > predicted[~pairs.relevant].mean() + 0.3
+        asked = asked_of(pairs, ANSWERED)
+        predicted = np.array([calibration.probability(similarity) for similarity in pairs.similarities[asked]])
+        relevant = pairs.relevant[asked]
+        share = relevant.mean()
+        assert predicted.mean() == pytest.approx(share, abs=0.01)
+        assert np.square(predicted - relevant).mean() < 0.7 * share * (1 - share)
+        assert predicted[relevant].mean() > predicted[~relevant].mean() + 0.3
+
+
+def test_a_hospital_that_takes_every_question_for_its_own_is_too_sure(encoder):
+    """Asked questions of which it answers a quarter: fitted to answered ones alone the mean prediction is above the
+    share of relevant by half, and the Brier score is worse."""
+    made = corpus(encoder, 150, seed=3)
+    (pairs,) = labelled_pairs(*made, encoder, samples=300)
+    asked = asked_of(pairs, ANSWERED)
+    relevant = pairs.relevant[asked]
+
+    def predicted(answered: float) -> np.ndarray:
+        calibration = pairs.fitted(answered)
+        return np.array([calibration.probability(similarity) for similarity in pairs.similarities[asked]])
+
+    sure, assumed = predicted(1.0), predicted(ANSWERED)
+    assert sure.mean() > 1.5 * relevant.mean()
+    assert np.square(sure - relevant).mean() > np.square(assumed - relevant).mean()
 
 
 def test_words_are_scored_without_the_sentence_that_asks(encoder):
