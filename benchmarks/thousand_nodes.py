@@ -10,10 +10,10 @@ Recall is that of the ten passages most similar to a question, found by exact se
 exact indexes finds each of them that lies at a hospital which was asked, so who holds them is all that has to be known.
 
 The oracle knows: it asks the fewest hospitals with a mean recall of 0.95, those that hold most for their question
-first. `Set in hindsight`: the policy with the `coverage` and `minimum_probability`, of six, that asks fewest at
-recall 0.95. The rows below ask the same number of hospitals whatever the question, the smallest that reaches 0.95:
-the first of the policy's own ranking; those whose nearest prototype is nearest; by popularity, those that held most
-for the other half of the questions.
+first. `Set in hindsight`: `mixture` with the `coverage`, of six, that asks fewest at recall 0.95. Nothing is learned
+here: there are descriptions alone. The rows below ask the same number of hospitals whatever the question, the smallest
+that reaches 0.95: the first of a policy's own ranking; those whose nearest prototype is nearest; by popularity, those
+that held most for the other half of the questions.
 
 Router time is a whole decision of the policy with all descriptions at hand, as the coordinator makes it; the row of 32
 prototypes is the largest catalogue, made up. Merging: ten offers of every hospital, with sketches, ten winners.
@@ -29,7 +29,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import product
 from statistics import fmean
 from typing import Final
 
@@ -61,14 +60,15 @@ LONG_TAIL: Final = 0.01
 THIN: Final = 0.1
 TIMED: Final = 60
 """Questions of a repetition, where decisions are timed."""
-SHIPPED: Final = "prototypes, as shipped"
+SHIPPED: Final = "mixture, as shipped"
+BEFORE: Final = "prototypes, as shipped"
 PRIOR: Final = "popularity prior"
-RANKING: Final = "prototypes, the first of its ranking"
+RANKING: Final = "mixture, the first of its ranking"
+RANKING_BEFORE: Final = "prototypes, the first of its ranking"
 MATCH: Final = "nearest prototype"
 ORACLE: Final = "oracle"
 FULL: Final = "32 prototypes each"
-COVERAGES: Final = (0.9, 0.99)
-PROBABILITIES: Final = (0.05, 0.2, 0.5)
+COVERAGES: Final = (0.7, 0.8, 0.85, 0.95, 0.98, 0.99)
 _DESCRIBED_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 Descriptions = tuple[CollectionDescription, ...]
@@ -181,7 +181,7 @@ def decide(policy: RoutingPolicy, question: FloatVector, described: Descriptions
 
 def router_ms(described: Descriptions, questions: FloatMatrix, repetitions: int) -> list[list[float]]:
     """Milliseconds of every decision, by repetition; the first, which unpacks the descriptions, does not count."""
-    policy = ROUTING_POLICIES.build("prototypes")
+    policy = ROUTING_POLICIES.build("mixture")
     decide(policy, questions[0], described)
     took: list[list[float]] = []
     for _ in range(repetitions):
@@ -228,7 +228,7 @@ def memory_bytes(described: Descriptions) -> int:
     """What descriptions read from the wire and the router's stacked prototypes hold in memory."""
     raw = [one.model_dump_json().encode() for one in described]
     tracemalloc.start()
-    policy = ROUTING_POLICIES.build("prototypes")
+    policy = ROUTING_POLICIES.build("mixture")
     kept = tuple(CollectionDescription.model_validate_json(one) for one in raw)
     decide(policy, np.eye(1, IDENTITY.dimension, dtype=np.float32)[0], kept)
     held, _ = tracemalloc.get_traced_memory()
@@ -260,15 +260,12 @@ def measure(
     described, holding = describe_all(world), holders(world)
     random = np.random.default_rng(nodes)
     settings = {
-        f"set in hindsight: coverage {coverage}, minimum probability {least}": {
-            "coverage": coverage,
-            "minimum_probability": least,
-        }
-        for coverage, least in product(COVERAGES, PROBABILITIES)
+        f"set in hindsight: coverage {coverage}": {"coverage": coverage, "told": nodes} for coverage in COVERAGES
     }
-    shipped = routed(ROUTING_POLICIES.build("prototypes"), world, described)
+    shipped = routed(ROUTING_POLICIES.build("mixture", {"told": nodes}), world, described)
+    before = routed(ROUTING_POLICIES.build("prototypes"), world, described)
     ways = {
-        name: selected(routed(ROUTING_POLICIES.build("prototypes", chosen), world, described), world, holding)
+        name: selected(routed(ROUTING_POLICIES.build("mixture", chosen), world, described), world, holding)
         for name, chosen in settings.items()
     }
     enough = [name for name in settings if ways[name].recall >= RECALL]
@@ -280,7 +277,9 @@ def measure(
         chosen={
             SHIPPED: selected(shipped, world, holding),
             **({best: ways[best]} if best else {}),
+            BEFORE: selected(before, world, holding),
             RANKING: first_of(ranked(shipped, world), holding),
+            RANKING_BEFORE: first_of(ranked(before, world), holding),
             MATCH: first_of(best_match(world, described), holding),
             PRIOR: first_of(prior(holding, nodes), holding),
             ORACLE: oracle(holding),
@@ -350,7 +349,7 @@ def figures(made: Sequence[Federation]) -> list[Figure]:
     for one in made:
         if one.nodes != largest:
             continue
-        for name in (way for way in one.chosen if way not in (RANKING, MATCH, PRIOR, ORACLE)):
+        for name in (way for way in one.chosen if way not in (RANKING, RANKING_BEFORE, MATCH, PRIOR, ORACLE)):
             chosen = one.chosen[name]
             ratio = chosen.nodes / one.chosen[ORACLE].nodes
             what = f"{largest:,} hospitals, {one.title}, {name}: hospitals asked / the oracle's at recall {RECALL}"

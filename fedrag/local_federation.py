@@ -36,6 +36,7 @@ ASKER: Final = "demo-clinician"
 _START_S: Final = 60.0
 _STOP_S: Final = 10.0
 _LOOK_S: Final = 0.2
+_SETTLE_S: Final = 300.0
 
 
 @dataclass(slots=True)
@@ -168,7 +169,7 @@ class LocalFederation:
         self.stop()
 
     def _settle(self) -> None:
-        until_s = time.monotonic() + _START_S
+        until_s = time.monotonic() + _SETTLE_S
         with httpx2.Client(trust_env=False, base_url=self.url) as client:
             while time.monotonic() < until_s:
                 told = client.get("/health").json()["statistics"]

@@ -27,7 +27,7 @@ from fedrag.evaluation.corpus import Corpus, Query, originals
 from fedrag.evaluation.metrics.recall import recall
 from fedrag.evaluation.simulation import SimulatedFederation, position_of, wire_bytes
 from retriever_node.lexical import Terms
-from retriever_node.terms import terms_of
+from retriever_node.terms import PublicTerms, terms_of
 
 FOLDS: Final = 5
 K: Final = 10
@@ -83,7 +83,15 @@ def _fold_of(query: Query) -> int:
 class Contenders:
     """`folding`: near-duplicates are folded by the product's sketches."""
 
-    def __init__(self, corpus: Corpus, encoder: EncoderIdentity, *, folding: bool, seed: int) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        encoder: EncoderIdentity,
+        *,
+        folding: bool,
+        seed: int,
+        vocabulary: Sequence[str] | None = None,
+    ) -> None:
         lexical = [document.lexical for document in corpus.documents]
         self._corpus = corpus
         self._seed = seed
@@ -98,7 +106,8 @@ class Contenders:
         self._federation = SimulatedFederation.of(
             self._owners, corpus.vectors, encoder, worded=worded, sketched=sketched
         )
-        self._shared = self._federation.with_statistics(self._federation.shared_statistics())
+        self._shared = self._federation.counting_together()
+        self._public = self._federation.counting_together(PublicTerms.of(vocabulary)) if vocabulary else None
         self._central = SimulatedFederation.of(["everything"] * len(worded), corpus.vectors, encoder, worded=worded)
         self._central_bm25 = CentralBM25(lexical)
         self._node_bm25 = NodeBM25(self._owners, self._ids, lexical)
@@ -179,25 +188,34 @@ class Contenders:
         return RagRoute(asked, holding, self._nodes, centroids, self._seed)
 
     def _worded(self, text: str, vector: FloatVector, routed: Sequence[str]) -> dict[str, Retrieved]:
-        """Words and vectors: every hospital with its own statistics, with those of all, everything in one place; and
-        the hospitals chosen with their own, which is what a federation does unless told otherwise."""
+        """Words and vectors, and words alone: every hospital with its own statistics, with those of all, everything in
+        one place; and the hospitals chosen with the counts of the public list, which is what a federation does unless
+        told otherwise."""
         asked = terms_of(text)
 
         def at(nodes: Sequence[str], federation: SimulatedFederation) -> Retrieved:
             made = [one for node in nodes for one in federation.offers(node, vector, DEPTH, asked)]
             return Retrieved([self._ids[position] for position in federation.merge(made, DEPTH)], tuple(nodes))
 
+        counted = {"own statistics": self._federation, "shared statistics": self._shared}
+        if self._public is not None:
+            counted["shared, public list alone"] = self._public
         central = self._central.offers("everything", vector, DEPTH, asked)
         return {
             "central words and vectors": Retrieved([self._ids[position_of(one.offer)] for one in central], self._nodes),
-            "fedrag: words and vectors, as shipped (prototypes, own statistics)": at(routed, self._federation),
-            "fedrag: words and vectors, own statistics": at(self._nodes, self._federation),
-            "fedrag: words and vectors, shared statistics": at(self._nodes, self._shared),
-            "fedrag: BM25 with shared statistics": Retrieved(self._by_words(asked), self._nodes),
+            "fedrag: words and vectors, as shipped (prototypes, public list)": at(
+                routed, self._public or self._federation
+            ),
+            **{f"fedrag: words and vectors, {name}": at(self._nodes, one) for name, one in counted.items()},
+            "central BM25 of these terms": Retrieved(self._by_words(asked, self._central), self._nodes),
+            **{
+                f"fedrag: BM25, {name}": Retrieved(self._by_words(asked, one), self._nodes)
+                for name, one in counted.items()
+            },
         }
 
-    def _by_words(self, asked: Terms) -> list[str]:
-        held = [(one.rows, one.scored.score(asked)) for one in self._shared.nodes.values() if one.scored]
+    def _by_words(self, asked: Terms, federation: SimulatedFederation) -> list[str]:
+        held = [(one.rows, one.scored.score(asked)) for one in federation.nodes.values() if one.scored]
         rows, scores = (np.concatenate(parts) for parts in zip(*held, strict=True))
         best = np.lexsort((rows, -scores))[:DEPTH]
         return [self._ids[rows[at]] for at in best if scores[at] > 0]

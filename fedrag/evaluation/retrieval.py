@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fedrag.core.protocols import Encoder
+from fedrag.core.protocols import Encoder, HasVocabulary
 from fedrag.evaluation.contenders import DEPTH, FOLDS, LEARNED_UP_TO, OFFERS, Contenders, K, Lineup
 from fedrag.evaluation.corpus import Corpus, Query, originals
 from fedrag.evaluation.metrics.bootstrap import holm, paired_difference
@@ -58,7 +58,9 @@ def measure(task: RetrievalTask, run: Run, encoder: Encoder) -> Findings:
 
     def one(query: Query) -> dict[str, object]:
         if not built:
-            built.append(Contenders(corpus, encoder.identity, folding=run.split == "duplicates", seed=run.seed))
+            vocabulary = encoder.vocabulary() if isinstance(encoder, HasVocabulary) else None
+            folding = run.split == "duplicates"
+            built.append(Contenders(corpus, encoder.identity, folding=folding, seed=run.seed, vocabulary=vocabulary))
         return _scored(built[0].line_up(query), corpus.grades.get(query.id, {}), stands_for, owner_of)
 
     results = list(run.recorded(task.suite, task.queries, "retrieval", one).values())
@@ -140,6 +142,10 @@ def _tables(results: Sequence[Scores], run: Run, nodes: int) -> tuple[Table, ...
         == one["systems"]["fedrag: words and vectors, shared statistics"]["top"]
         for one in results
     ]
+    lexical = [
+        one["systems"]["central BM25 of these terms"]["top"] == one["systems"]["fedrag: BM25, shared statistics"]["top"]
+        for one in results
+    ]
     losses = Table(
         "Broadcast with flat indexes against one central exact index",
         ("figure", "value"),
@@ -148,6 +154,7 @@ def _tables(results: Sequence[Scores], run: Run, nodes: int) -> tuple[Table, ...
             ("same ten documents in the same order", sum(same)),
             ("equal recall@10", sum(a == b for a, b in recalls)),
             ("words and vectors with shared statistics: same ten in the same order", sum(worded)),
+            ("BM25 with shared statistics: same ten in the same order", sum(lexical)),
         ),
         note="Documents with equal vectors tie, and a central index may order ties otherwise.",
     )

@@ -27,6 +27,7 @@ from retriever_node.indexes import INDEXES
 from retriever_node.lexical import ScoredTerms, TermIndex, Terms, TermStatistics
 from retriever_node.passages import Field
 from retriever_node.prototypes import prototypes
+from retriever_node.terms import PublicTerms
 from router.policies import ROUTING_POLICIES
 
 _HANDLE: Final = 64
@@ -89,21 +90,23 @@ class SimulatedFederation:
         limits = RoutingLimits(maximum_nodes=len(described), passages=passages)
         return self.policies[policy].route(query, self.encoder.comparable_with, described, limits)
 
-    def shared_statistics(self) -> TermStatistics:
-        """Of all hospitals together."""
-        own = [held.scored.statistics for held in self.nodes.values() if held.scored]
+    def counting_together(self, counted: PublicTerms | None = None) -> "SimulatedFederation":
+        """The same, every hospital with the statistics of all together; of the terms on this list, and of others each
+        with its own. None: all terms are on it."""
+        indexes = {name: held.terms for name, held in self.nodes.items() if held.terms is not None}
+        own = {name: terms.statistics() for name, terms in indexes.items()}
         frequencies: Counter[str] = Counter()
-        for one in own:
+        for one in own.values():
             frequencies.update(one.frequencies)
-        return TermStatistics(sum(one.passages for one in own), sum(one.length for one in own), frequencies)
-
-    def with_statistics(self, statistics: TermStatistics) -> "SimulatedFederation":
-        """The same, with these statistics at every hospital."""
+        listed = frequencies if counted is None else {term: frequencies[term] for term in counted.terms}
+        passages, length = (sum(one.passages for one in own.values()), sum(one.length for one in own.values()))
         nodes = {
-            name: replace(held, scored=held.terms.scored_with(statistics) if held.terms else None)
-            for name, held in self.nodes.items()
+            name: replace(
+                self.nodes[name], scored=terms.scored_with(TermStatistics(passages, length, listed, beyond=own[name]))
+            )
+            for name, terms in indexes.items()
         }
-        return replace(self, nodes=nodes)
+        return replace(self, nodes={**self.nodes, **nodes})
 
     def calibrated(
         self, documents: Sequence[Document], encoder: Encoder, embed: Sequence[Field]

@@ -5,4 +5,4 @@ from typing import Final
 from fedrag.core.plugins import PluginKind
 from fedrag.core.protocols import RoutingPolicy
 
-ROUTING_POLICIES: Final = PluginKind[RoutingPolicy]("router.policies", ("broadcast", "prototypes"))
+ROUTING_POLICIES: Final = PluginKind[RoutingPolicy]("router.policies", ("broadcast", "mixture", "prototypes"))

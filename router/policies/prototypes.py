@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from math import ceil, log1p
+from math import log1p
 from typing import Annotated
 
 import numpy as np
@@ -13,11 +13,11 @@ from fedrag.core.collection import CollectionDescription, RankedNode, RoutingDec
 from fedrag.core.config import Config
 from fedrag.core.protocols import RoutingLimits
 from fedrag.core.wire import FloatVector, NodeId
+from router.choosing import under_cap
 from router.expectation import Prototypes, expected_counts, stack
 
 Counts = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 
 
@@ -58,7 +58,7 @@ class PrototypeRouting:
         probability = -np.expm1(-expected)
         ranked = _order(query, expected, prototypes)
         enough = self._enough(expected[ranked], probability[ranked])
-        selected = self._under_cap(ranked, enough, limits.maximum_nodes, prototypes.unknown)
+        selected = under_cap(ranked, enough, limits.maximum_nodes, prototypes.unknown, self._settings.reserve)
         return RoutingDecision(
             policy="prototypes",
             ranking=tuple(
@@ -87,16 +87,6 @@ class PrototypeRouting:
         fewest = int(np.searchsorted(covered, self._settings.coverage * covered[-1])) + 1
         likely = int(np.count_nonzero(probability >= self._settings.minimum_probability))
         return min(max(fewest, likely), int(expected.size))
-
-    def _under_cap(self, ranked: Positions, enough: int, cap: int, unknown: Flags) -> Positions:
-        """The first `cap` of the hospitals wanted; unknown ones keep their reserved places."""
-        wanted = ranked[:enough]
-        if enough <= cap:
-            return wanted
-        places = ceil(self._settings.reserve * cap) if cap > 1 else 0
-        kept = wanted[unknown[wanted]][:places]
-        others = wanted[~np.isin(wanted, kept)][: max(0, cap - len(kept))]
-        return wanted[np.isin(wanted, np.concatenate((others, kept)))]
 
     def _why(self, selected: int, enough: int, prototypes: Prototypes, wanted: float) -> str:
         known, unknown = len(prototypes.nodes), int(prototypes.unknown.sum())

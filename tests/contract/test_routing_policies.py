@@ -9,6 +9,7 @@ from fedrag.core.collection import CollectionDescription, EncoderIdentity, Proto
 from fedrag.core.errors import ConfigError
 from fedrag.core.protocols import RoutingLimits
 from fedrag.core.wire import ReleaseClass, encode_vector
+from router.learning import Learned, Outcome
 from router.policies import ROUTING_POLICIES
 
 DIMENSION = 16
@@ -25,9 +26,23 @@ ENCODERS = tuple(
 )
 
 
-@pytest.fixture(params=ROUTING_POLICIES.names)
+TAUGHT = "mixture, taught"
+
+
+@pytest.fixture(params=(*ROUTING_POLICIES.names, TAUGHT))
 def policy(request):
-    return ROUTING_POLICIES.build(request.param)
+    return taught() if request.param == TAUGHT else ROUTING_POLICIES.build(request.param)
+
+
+def taught():
+    """The policy that learns, after two hundred outcomes that have nothing to do with what anybody describes."""
+    made, random = ROUTING_POLICIES.build("mixture"), np.random.default_rng(0)
+    learned = Learned.beginning(ENCODERS[0].comparable_with, np.eye(DIMENSION, dtype=np.float32), np.ones(DIMENSION))
+    for at in range(200):
+        nodes = [f"n{node:03}" for node in random.choice(40, size=5, replace=False)]
+        useful = {node: float(random.random() < 0.3) for node in nodes}
+        learned = learned.after(Outcome(query(at), dict.fromkeys(nodes, 0.2), useful))
+    return made.informed_by(learned)
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
@@ -109,7 +124,8 @@ def test_a_decision_names_its_policy(policy, request):
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"), [("psychic", {}), ("prototypes", {"coverge": 0.9}), ("broadcast", {"x": 1})]
+    ("name", "settings"),
+    [("psychic", {}), ("prototypes", {"coverge": 0.9}), ("mixture", {"width": 0}), ("broadcast", {"x": 1})],
 )
 def test_an_unknown_policy_or_setting_fails_loudly(name, settings):
     """Nothing misspelt is ignored."""

@@ -87,4 +87,6 @@ def test_selection_ranks_by_what_is_known(run) -> None:
     assert rows["TF-IDF neighbours and prior, leave origin out"]["nP@1"] == pytest.approx(0.05)
     assert rows["constant: best on average of these very requests"]["nP@1"] == pytest.approx(0.55)
     assert 0.2 < rows[selection.RANDOM]["nP@1"] < 0.5
-    assert rows["fedrag: learned routing"]["nDCG@1"] == NOT_BUILT
+    assert rows["fedrag: mixture, learned, five folds"]["nP@1"] == 1.0
+    assert rows["fedrag: mixture, learned, leave origin out"]["nP@1"] == pytest.approx(0.05)
+    assert rows["fedrag: mixture, descriptions read as text, nothing learned"]["nP@1"] > 0.9

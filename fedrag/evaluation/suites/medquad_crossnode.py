@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fedrag.core.config import Config
 from fedrag.encoders import ENCODERS
+from fedrag.evaluation import routing
 from fedrag.evaluation.corpus import Query
 from fedrag.evaluation.report import Findings
 from fedrag.evaluation.retrieval import RetrievalTask, documents_of, grades_of, measure
@@ -47,7 +48,9 @@ finds far better.""",
                 "A perfect score is out of reach: some synonyms are broad and some concepts loosely attached.",
             ),
         )
-        return measure(task, run, ENCODERS.build("minilm"))
+        encoder = ENCODERS.build("minilm")
+        found, whom = measure(task, run, encoder), routing.measure(task, run, encoder)
+        return Findings((*found.tables, *whom.tables), (*found.pictures, *whom.pictures), (*found.notes, *whom.notes))
 
 
 def build(settings: Settings) -> MedQuadCrossnode:  # noqa: ARG001 - has none

@@ -16,6 +16,7 @@ from fedrag.core.config import Config, PluginConfig
 from fedrag.core.question import AskRequest, Question
 from fedrag.core.wire import ReleaseClass
 from fedrag.encoders import ENCODERS
+from fedrag.evaluation import routing
 from fedrag.evaluation.answer_tables import confidence_pictures, confidence_table
 from fedrag.evaluation.answers import Judgement, Reply, answer_pictures, ask, free_text_table, place, price_table
 from fedrag.evaluation.corpus import Query, node_id
@@ -58,7 +59,9 @@ class PubMedQA:
     def evaluate(self, run: Run) -> Findings:
         corpus, questions = (records(path) for path in self.inputs(run))
         asked = tuple(_asked(one) for one in questions)
-        found = measure(_retrieval(corpus, asked), run, ENCODERS.build("minilm"))
+        encoder = ENCODERS.build("minilm")
+        found = measure(_retrieval(corpus, asked), run, encoder)
+        whom = routing.measure(_retrieval(corpus, asked), run, encoder)
         hospitals = _hospitals(corpus, run.folder(SUITE) / "sources")
         coordinator = CoordinatorConfig(coordinator="evaluation")
         with LocalFederation(run.folder(SUITE) / "federation", hospitals, coordinator) as federation:
@@ -80,12 +83,19 @@ class PubMedQA:
                 *judged_table(SUITE, groups, run),
                 price_table(replies.values()),
                 *found.tables,
+                *whom.tables,
             ),
-            pictures=(*confidence_pictures(outcomes), *answer_pictures(replies.values()), *found.pictures),
+            pictures=(
+                *confidence_pictures(outcomes),
+                *answer_pictures(replies.values()),
+                *found.pictures,
+                *whom.pictures,
+            ),
             notes=(
                 "Answered without being given the abstract: the product retrieves it over HTTP from its hospitals.",
                 "`long_answer` is never read. The second annotator, without the conclusion, is right in .782.",
                 *found.notes,
+                *whom.notes,
             ),
         )
 

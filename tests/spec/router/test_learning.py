@@ -6,10 +6,12 @@ import pytest
 from router.learning import STRENGTH, Experience, Learned, Outcome
 
 EAST, NORTH = np.eye(2, dtype=np.float32)
+ABOUT = np.array([[1, 0], [0.99, 0.141], [0, 1], [0.141, 0.99]], dtype=np.float32)
+"""Two cells to the east, two to the north."""
 
 
-def beginning(cells=(EAST, NORTH)):
-    return Learned.beginning("ours", np.array(cells), np.ones(len(cells)))
+def beginning():
+    return Learned.beginning("ours", ABOUT, np.ones(len(ABOUT)))
 
 
 def taught(*outcomes, **options):
@@ -51,14 +53,15 @@ def test_what_was_learned_of_one_kind_of_question_does_not_speak_of_another():
     assert learned.correction(NORTH)[0][0] < 0.1
 
 
-def test_counts_are_whole_and_of_the_nearest_cell_only():
-    """One question east, one north; what is kept are counts, and nothing of the questions."""
+def test_a_question_counts_half_in_each_of_its_two_nearest_cells():
+    """One question east, one north: what is kept adds up to two questions, and nothing of them is kept but that."""
     learned = taught(Outcome(EAST, {"a": 0.5}, {"a": 1.0}), Outcome(NORTH, {"a": 0.5, "b": 0.25}, {"b": 1.0}))
-    east = int(np.argmax(learned.centres @ EAST))
-    assert learned.asked[east].tolist() == [1, 0]
-    assert learned.asked[1 - east].tolist() == [1, 1]
-    assert learned.useful[1 - east].tolist() == [0, 1]
-    assert learned.expected[1 - east].tolist() == [0.5, 0.25]
+    east = learned.centres @ EAST > 0.9
+    assert east.sum() == 2
+    assert learned.asked[east].tolist() == [[0.5, 0], [0.5, 0]]
+    assert learned.asked[~east].tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    assert learned.useful[~east].tolist() == [[0, 0.5], [0, 0.5]]
+    assert learned.expected[~east].tolist() == [[0.25, 0.125], [0.25, 0.125]]
 
 
 def test_an_outcome_makes_a_new_value():
@@ -101,8 +104,9 @@ def test_the_true_rate_is_recovered_from_a_stream():
     0.3 always. Promise times correction comes within 0.06 of every probability."""
     random = np.random.default_rng(0)
     directions = np.eye(4, dtype=np.float32)
+    beside = directions + 0.1 * np.roll(directions, 1, axis=1)
+    learned = Learned.beginning("ours", np.concatenate([directions, beside]), np.ones(8))
     rates = np.array([0.05, 0.3, 0.6, 0.9])
-    learned = Learned.beginning("ours", directions, np.ones(4))
     for _ in range(2000):
         at = int(random.integers(4))
         learned = learned.after(Outcome(directions[at], {"a": 0.3}, {"a": float(random.random() < rates[at])}))

@@ -1,0 +1,103 @@
+"""Recall against hospitals asked, on a corpus small enough to know who holds what; and that no fold sees itself."""
+
+import numpy as np
+import pytest
+
+from fedrag.core.collection import EncoderIdentity
+from fedrag.evaluation import routing
+from fedrag.evaluation.contenders import fold_of
+from fedrag.evaluation.corpus import Corpus, Query
+from fedrag.evaluation.routing import ORACLE, PRODUCT, RoutingContenders, findings, steps_of
+from fedrag.evaluation.splits import Document
+
+DIMENSION = 8
+ENCODER = EncoderIdentity(
+    name="made",
+    weights_sha256="c" * 64,
+    precision="fp32",
+    dimension=DIMENSION,
+    maximum_tokens=64,
+    languages=("en",),
+)
+HOSPITALS = ("east", "north", "west")
+
+
+def unit(rows):
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def corpus(answers_at=None, questions=60, seed=0):
+    """Three hospitals, each with forty passages about a direction of its own. Question i is about direction i mod 3 and
+    is answered by the nearest passage there; `answers_at[i]` puts the answer to question i elsewhere."""
+    random = np.random.default_rng(seed)
+    centres = np.eye(DIMENSION)[:3]
+    about = np.repeat(np.arange(3), 40)
+    vectors = unit(centres[about] + 0.2 * random.standard_normal((120, DIMENSION)))
+    asked = unit(centres[np.arange(questions) % 3] + 0.2 * random.standard_normal((questions, DIMENSION)))
+    documents = tuple(
+        Document(f"d{at}", HOSPITALS[group], "", f"passage {at}", f"passage {at}", f"d{at}")
+        for at, group in enumerate(about)
+    )
+    grades = {}
+    for at, query in enumerate(asked):
+        place = (answers_at or {}).get(at, at % 3)
+        held = np.flatnonzero(about == place)
+        grades[f"q{at}"] = {f"d{held[np.argmax(vectors[held] @ query)]}": 1}
+    queries = tuple(Query(f"q{at}", f"question {at}") for at in range(questions))
+    return Corpus(documents, vectors, queries, asked, grades)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Without the baseline that takes seconds to train."""
+    monkeypatch.setattr(routing, "LEARNED_UP_TO", 0)
+
+
+def test_one_hospital_is_enough_where_one_holds_everything(quick):
+    """The right hospital comes first for every question, and is all that is asked; a constant choice is right a third
+    of the time."""
+    made = corpus()
+    contenders = RoutingContenders(made, ENCODER, 0)
+    results = [contenders.line_up(query) for query in made.queries]
+    recalls, differences, contacts = findings(results, 3, 0).tables
+    rows = {row[0]: row[1:] for row in recalls.rows}
+    assert rows[PRODUCT] == pytest.approx((1, 1, 1))
+    assert rows[ORACLE] == pytest.approx((1, 1, 1))
+    assert rows["popularity prior"][0] == pytest.approx(1 / 3, abs=0.1)
+    assert {row[0]: row[2] for row in contacts.rows}[PRODUCT] == pytest.approx(1)
+    assert next(row for row in differences.rows if row[0] == "popularity prior")[1].startswith("+0.")
+
+
+def test_what_a_set_finds_is_what_its_merged_ten_hold(quick):
+    """Against a search of the same hospitals' passages, written out."""
+    made = corpus()
+    contenders = RoutingContenders(made, ENCODER, 0)
+    owners = np.array(made.owners)
+    for at in range(0, 60, 7):
+        found = routing.Found(contenders, made.asked[at], made.grades[f"q{at}"])
+        for nodes in (("east",), ("north", "west"), HOSPITALS):
+            held = np.flatnonzero(np.isin(owners, nodes))
+            ten = held[np.argsort(-(made.vectors[held] @ made.asked[at]), kind="stable")[:10]]
+            expected = float(any(f"d{one}" in made.grades[f"q{at}"] for one in ten))
+            assert found.recall(nodes) == expected
+
+
+def test_no_fold_learns_from_itself(quick):
+    """The answers to one fold's questions are put elsewhere: what is learned for that fold stays the same to the last
+    count, and what is learned for the others does not."""
+    fold = fold_of("q0")
+    moved = {at: (at + 1) % 3 for at in range(60) if fold_of(f"q{at}") == fold}
+    before, after = (RoutingContenders(made, ENCODER, 0) for made in (corpus(), corpus(answers_at=moved)))
+    for number in range(5):
+        first, second = (one.fold(number) for one in (before, after))
+        learned = [one.mixture._learned.as_experience() for one in (first, second)]
+        assert (learned[0] == learned[1]) == (number == fold)
+        texts = [one.tfidf.scores("question 1") for one in (first, second)]
+        assert (texts[0] == texts[1]) == (number == fold)
+
+
+def test_many_hospitals_are_looked_at_in_doublings():
+    """Every number up to sixteen, then powers of two."""
+    assert steps_of(3) == (1, 2, 3)
+    assert steps_of(64) == (1, 2, 4, 8, 16, 32, 64)
+    assert steps_of(1000)[-1] == 512
