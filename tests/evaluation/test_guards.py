@@ -75,7 +75,11 @@ def test_fields_that_give_the_answer_away_are_never_read(suite: str, forbidden: 
     assert not re.search(forbidden, text)
 
 
-@pytest.mark.parametrize("suite", [name for name in suite_names() if name != "examples"])
+WITH_THE_PACKAGE = ("examples", "poisoning")
+"""Suites whose inputs are never missing."""
+
+
+@pytest.mark.parametrize("suite", [name for name in suite_names() if name not in WITH_THE_PACKAGE])
 def test_a_missing_input_prints_no_number(suite: str, run) -> None:
     """The suite ends in an error before a report is written."""
     with pytest.raises((ConfigError, InputError)):
@@ -89,7 +93,8 @@ def test_all_measures_what_it_can_and_names_what_it_cannot(run, monkeypatch) -> 
     def missing(*_: object) -> object:
         raise ConfigError("gone", code="no_examples")
 
-    monkeypatch.setattr("fedrag.evaluation.suites.examples.examples_folder", missing)
+    for suite in WITH_THE_PACKAGE:
+        monkeypatch.setattr(f"fedrag.evaluation.suites.{suite}.examples_folder", missing)
     reports, errors = run_all(run)
     assert reports == ()
     assert {name for name, _ in errors} == set(suite_names()) - {"own", "mirage"}
