@@ -29,6 +29,7 @@ COPY fedrag/__init__.py fedrag/stopwatch.py fedrag/terminal.py fedrag/tracing.py
 COPY fedrag/core /opt/fedrag/lib/python3.11/site-packages/fedrag/core
 COPY fedrag/encoders /opt/fedrag/lib/python3.11/site-packages/fedrag/encoders
 COPY fedrag/http /opt/fedrag/lib/python3.11/site-packages/fedrag/http
+COPY fedrag/privacy /opt/fedrag/lib/python3.11/site-packages/fedrag/privacy
 COPY fedrag/redaction /opt/fedrag/lib/python3.11/site-packages/fedrag/redaction
 COPY retriever_node /opt/fedrag/lib/python3.11/site-packages/retriever_node
 COPY docker/fedrag-node /opt/fedrag/bin/fedrag-node

@@ -12,14 +12,13 @@ from fedrag.evaluation.metrics.ndcg import judged, ndcg
 from fedrag.evaluation.metrics.recall import recall
 from fedrag.evaluation.mixed_encoders import measure_mixed
 from fedrag.evaluation.pictures import bars, curves
-from fedrag.evaluation.report import NOT_BUILT, Cell, Findings, Picture, Table, mean
+from fedrag.evaluation.report import Cell, Findings, Picture, Table, mean
 from fedrag.evaluation.run import Run
 from fedrag.evaluation.splits import Document, lay_out
 from retriever_node.passages import Field
 
 PRODUCT: Final = "fedrag: prototypes"
 """What the others are compared with: the product's default."""
-MISSING: Final = ("fedrag: learned routing",)
 _NOTES: Final = (
     """A simulation with the product's own index, prototypes, router and merge over cached vectors; hospitals are not \
 processes here. Bytes are those of the offers as the product writes them on the wire, without releases.""",
@@ -109,7 +108,6 @@ def _tables(results: Sequence[Scores], run: Run, nodes: int) -> tuple[Table, ...
         figures = [mean(column(name, figure)) for figure in ("ndcg", "recall", "deep", "judged")]
         verdict = (str(differences[name]), f"{adjusted[name]:.3f}") if name in differences else ("", "")
         rows.append((name, *figures, *verdict))
-    rows += [(name, *(NOT_BUILT,) * 6) for name in MISSING]
     quality = Table(
         f"Retrieval, {len(results)} questions, {nodes} hospitals",
         ("system", f"nDCG@{K}", f"R@{K}", f"R@{DEPTH}", f"judged@{K}", "difference of nDCG", "p (Holm)"),

@@ -89,14 +89,18 @@ class RemoteNode:
 
     def _require_receipt(self, release: Release, request_id: RequestId) -> None:
         receipt = release.receipt
-        if {release.request_id, receipt.request_id} != {request_id} or {release.node, receipt.node} != {self.id}:
+        self._require_own(release.node)
+        if {release.request_id, receipt.request_id} != {request_id} or receipt.node != self.id:
             raise errors.ProtocolError("a release for another request", code="wrong_request")
         verify(self.public_key, "receipt", signed_bytes(receipt), receipt.signature)
 
     def _from_itself(self, reply: Reply[W], node: NodeId) -> Reply[W]:
+        self._require_own(node)
+        return reply
+
+    def _require_own(self, node: NodeId) -> None:
         if node != self.id:
             raise errors.ProtocolError(f"{self.id} answered for another node", code="wrong_node")
-        return reply
 
     async def _call(self, method: str, path: str, body: bytes, kind: type[W], deadline: Deadline) -> Reply[W]:
         if deadline.remaining_ms() <= 0:

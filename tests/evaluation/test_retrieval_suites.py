@@ -12,7 +12,7 @@ from fedrag.core.protocols import NodeOffer, Winner
 from fedrag.encoders import ENCODERS
 from fedrag.evaluation import contenders
 from fedrag.evaluation.corpus import Query
-from fedrag.evaluation.report import NOT_BUILT, Findings, Table
+from fedrag.evaluation.report import Findings, Table
 from fedrag.evaluation.retrieval import RetrievalTask, measure
 from fedrag.evaluation.run import Half, Run
 from fedrag.evaluation.simulation import SimulatedFederation
@@ -83,7 +83,6 @@ def test_every_baseline_stands_in_the_table_and_what_is_missing_says_so(findings
     ]
     for name in wanted:
         assert any(system.startswith(name) for system in quality), name
-    assert quality["fedrag: learned routing"]["nDCG@10"] == NOT_BUILT
 
 
 def test_the_oracle_asks_one_hospital_and_broadcast_all(findings) -> None:

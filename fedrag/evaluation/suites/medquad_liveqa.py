@@ -28,7 +28,7 @@ from fedrag.evaluation.baselines.central_exact import CentralExact
 from fedrag.evaluation.circumstances import digest_of
 from fedrag.evaluation.metrics.ndcg import judged, ndcg
 from fedrag.evaluation.processor_time import children_processor_s
-from fedrag.evaluation.report import NOT_BUILT, Cell, Findings, Table, mean
+from fedrag.evaluation.report import Cell, Findings, Table, mean
 from fedrag.evaluation.run import Run, records
 from fedrag.local_federation import LocalFederation
 from retriever_node import hybrid
@@ -288,7 +288,6 @@ def _quality(
             row("fedrag: broadcast, the question shown as a vector", federated(vectors)),
             row("fedrag: broadcast, words and vectors, terms counted together", federated(text)),
             row("central BM25 over passages", lexical),
-            ("fedrag: learned routing", NOT_BUILT, NOT_BUILT),
         ),
     )
 
