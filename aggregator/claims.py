@@ -8,13 +8,11 @@ was a lie, and the hospital is left out of this question, as if it had failed.
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from fedrag.core.exchange import Release, ReleasedPassage
+from fedrag.core.exchange import WORDS, Release, ReleasedPassage
 from fedrag.core.protocols import Encoder, Winner
 from fedrag.core.wire import FloatVector, NodeId
 
 UNPROVEN: Final = "claim_not_borne_out"
-WORDS: Final = 0.4
-"""How much the share of common words, in [0, 1], counts beside the cosine where a hospital searches for both."""
 TOLERANCE: Final = 0.1
 """Lower precision, a heading that was cut, and what redaction takes out of a text: so much may be claimed unseen."""
 

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from fedrag.core.exchange import WORDS
 from fedrag.core.protocols import Neighbours, VectorIndex
 from fedrag.core.wire import FloatMatrix, FloatVector
 from retriever_node.documents import Passage
@@ -18,9 +19,6 @@ from retriever_node.lexical import TermIndex
 from retriever_node.rescoring import rescored
 from retriever_node.terms import RECIPE, passage_terms
 
-WORDS: Final = 0.4
-"""How much words count beside vectors. On the development halves .3 to .5 are alike. nDCG@10 of MedQuAD across
-sources: .395; vectors alone .376, words alone .242, reciprocal ranks .338. Of SciFact: .724; .660, .696, .711."""
 OWN: Final = "own"
 """The epoch of statistics that every collection makes of itself: nearly comparable (retriever_node/lexical.py)."""
 COMPARED: Final = 20_000

@@ -28,6 +28,10 @@ from fedrag.core.wire import (
 
 MAXIMUM_OFFERS: Final = 200
 MAXIMUM_HANDLES: Final = 50
+WORDS: Final = 0.4
+"""How much the share of common words, in [0, 1], counts beside the cosine in a similarity of both:
+(cosine + WORDS · words) / (1 + WORDS). On the development halves .3 to .5 are alike. nDCG@10 of MedQuAD across sources:
+.395; vectors alone .376, words alone .242, reciprocal ranks .338. Of SciFact: .724; .660, .696, .711."""
 
 Handle = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{64,256}$")]
 """Opaque; sealed by the node with its own key."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedrag.core.exchange import WORDS
 from retriever_node.calibration import (
     ANSWERED,
     DEFAULT,
@@ -18,7 +19,7 @@ from retriever_node.calibration import (
     labelled_pairs,
 )
 from retriever_node.documents import Passage
-from retriever_node.hybrid import WORDS, term_index
+from retriever_node.hybrid import term_index
 from retriever_node.lexical import ScoredTerms
 from retriever_node.passages import ALL_FIELDS, embedding_text
 

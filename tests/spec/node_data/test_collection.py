@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from fedrag.core.errors import InputError
+from fedrag.core.exchange import WORDS
 from fedrag.core.protocols import Neighbours
 from fedrag.core.wire import ReleaseClass
 from retriever_node.calibration import Calibration, Calibrations
 from retriever_node.collection import Collection
 from retriever_node.config import CollectionConfig
 from retriever_node.description import describe_collection
-from retriever_node.hybrid import WORDS, comparable_with, term_index
+from retriever_node.hybrid import comparable_with, term_index
 from retriever_node.indexes import INDEXES
 from retriever_node.ingest import ingest
 from retriever_node.terms import terms_of

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedrag.core.errors import IntegrityError
-from retriever_node.hybrid import WORDS, best
+from fedrag.core.exchange import WORDS
+from retriever_node.hybrid import best
 from retriever_node.indexes import INDEXES
 from retriever_node.lexical import K1, TITLE_WEIGHT, B, TermIndex, TermStatistics, words
 from retriever_node.terms import terms_of

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from fedrag.core.exchange import WORDS
 from fedrag.core.question import AskRequest, PassageFilter
 from retriever_node import hybrid
 from retriever_node.collection import Collection
 from retriever_node.generations import SavedGenerations
-from retriever_node.hybrid import WORDS, best, nearest
+from retriever_node.hybrid import best, nearest
 from retriever_node.indexes import INDEXES
 from retriever_node.ingest import ingest
 from retriever_node.terms import terms_of
