@@ -159,6 +159,8 @@ def fit(
 
     See `labelled_pairs` for how, and for what is assumed.
     """
+    if len(ids) < _MINIMUM_QUESTIONS:  # a question per passage at most: nothing is encoded in vain
+        return Calibrations()
     pairs = labelled_pairs(
         ids, documents, vectors, lookup, encoder, fields, scored=scored, samples=samples, candidates=candidates
     )

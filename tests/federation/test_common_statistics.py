@@ -474,20 +474,19 @@ async def test_where_the_calibration_fails_the_hospital_goes_on_with_what_it_has
     """It has the epoch, names its own statistics, and searches; once the encoder is well again it uses the epoch."""
     three = federation("ashford", "birch", "cedar")
     node = three.hospitals["birch"].node
-    encoder = node.statistics.encoder
+    encoder, collection = node.statistics.encoder, node.collections["documents"].collection
     asked = Query(encoder.encode_queries(["gout dose"])[0], "gout dose")
-    found = search([node.collections["documents"].collection], asked, 2, node.store)
+    found = search([collection], asked, 2, node.store)
 
-    class Broken:
-        def __getattr__(self, name):
-            raise Unavailable("no memory", code="unavailable")
+    def out_of_memory(*_):
+        raise Unavailable("no memory", code="unavailable")
 
-    node.statistics.encoder = Broken()
+    collection.fitted_to = out_of_memory
     shared = await run_round(three.nodes)
     await three.tell(shared)
     assert three.epochs() == {"ashford": shared.epoch, "birch": "own", "cedar": shared.epoch}
-    assert search([node.collections["documents"].collection], asked, 2, node.store) == found
-    node.statistics.encoder = encoder
+    assert search([collection], asked, 2, node.store) == found
+    del collection.fitted_to
     node.statistics.follow()
     assert three.epochs()["birch"] == shared.epoch
 
