@@ -12,10 +12,11 @@ from fedrag.circuit import CircuitBreaker
 from fedrag.config import CoordinatorConfig
 from fedrag.core.answer import Reliability
 from fedrag.core.config import PluginConfig
-from fedrag.core.protocols import Encoder, Node
+from fedrag.core.protocols import Node
 from fedrag.core.wire import NodeId
 from fedrag.descriptions import DescriptionWatch
 from fedrag.encoders import ENCODERS
+from fedrag.encoders.remembering import Remembering
 from fedrag.enrolment import EnrolmentDesk
 from fedrag.home import CoordinatorHome, open_certificate, open_config, open_desk, open_issuer
 from fedrag.http.client import RemoteNode, http_client
@@ -107,7 +108,7 @@ def connect(
 ) -> Coordinator:
     """The parts that a configuration names, put together around these hospitals. `kept`: where common statistics are
     kept over a restart."""
-    encoder: Encoder = ENCODERS.build(config.encoder.name, config.encoder.settings)
+    encoder = Remembering(ENCODERS.build(config.encoder.name, config.encoder.settings), queries=0)
     reasoner = BACKENDS.build(config.reasoner.name, config.reasoner.settings)(
         Surroundings(encoder, os.environ, secrets.token_bytes)
     )

@@ -1,15 +1,9 @@
 """What each hospital's passages would choose, read alone: by the same steps as all of them together."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
-
 from fedrag.core.answer import Evidence
-from fedrag.core.collection import EncoderIdentity
 from fedrag.core.protocols import Encoder
 from fedrag.core.question import Question
-from fedrag.core.wire import FloatMatrix, FloatVector, NodeId
+from fedrag.core.wire import NodeId
 from reasoner.conclusion import Conclusion, conclude
 from reasoner.heads import Heads
 from reasoner.statements import Reading, read
@@ -56,34 +50,3 @@ def alone(evidence: Evidence, node: NodeId) -> Evidence:
         few_sources=True,
         method=evidence.method,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Remembering:
-    """An encoder that encodes no text twice."""
-
-    encoder: Encoder
-    _queries: dict[str, FloatVector] = field(default_factory=dict)
-    _passages: dict[str, FloatVector] = field(default_factory=dict)
-
-    @property
-    def identity(self) -> EncoderIdentity:
-        return self.encoder.identity
-
-    def encode_queries(self, texts: Sequence[str]) -> FloatMatrix:
-        return _remembered(texts, self._queries, self.encoder.encode_queries)
-
-    def encode_passages(self, texts: Sequence[str]) -> FloatMatrix:
-        return _remembered(texts, self._passages, self.encoder.encode_passages)
-
-    def token_spans(self, text: str) -> tuple[tuple[int, int], ...]:
-        return self.encoder.token_spans(text)
-
-
-def _remembered(
-    texts: Sequence[str], known: dict[str, FloatVector], encode: Callable[[Sequence[str]], FloatMatrix]
-) -> FloatMatrix:
-    new = [text for text in dict.fromkeys(texts) if text not in known]
-    if new:
-        known.update(zip(new, encode(new), strict=True))
-    return np.stack([known[text] for text in texts])

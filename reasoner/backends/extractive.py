@@ -33,11 +33,12 @@ from fedrag.core.deadline import Deadline
 from fedrag.core.exchange import Processor, ProcessorPlace
 from fedrag.core.protocols import Encoder
 from fedrag.core.question import Question
+from fedrag.encoders.remembering import Remembering
 from reasoner.backends import BackendBuilder, Surroundings
 from reasoner.conclusion import Conclusion, conclude
 from reasoner.heads import Heads, load
 from reasoner.statements import MAXIMUM_STATEMENTS, Statement, read
-from reasoner.votes import Remembering, chosen, votes
+from reasoner.votes import chosen, votes
 
 STRATEGY: Final = "joint"
 SHOWN_CONFLICTS: Final = 3

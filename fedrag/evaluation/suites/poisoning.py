@@ -20,6 +20,7 @@ from fedrag.core.protocols import Encoder, Node, Reasoner
 from fedrag.core.question import Question
 from fedrag.core.wire import NodeId, new_request_id
 from fedrag.encoders import ENCODERS
+from fedrag.encoders.remembering import Remembering
 from fedrag.evaluation.answers import Reply as Kept
 from fedrag.evaluation.metrics.key_facts import key_fact_recall
 from fedrag.evaluation.pictures import bars
@@ -38,7 +39,6 @@ from fedrag.evaluation.run import Half, Run, half_of
 from fedrag.evaluation.suites.examples import Gold, load, outcome, right
 from fedrag.example_federation import examples_folder
 from reasoner.backends import BACKENDS, Surroundings
-from reasoner.votes import Remembering
 
 SUITE: Final = "poisoning"
 PLANTED: Final = "rule-"

@@ -5,10 +5,11 @@ import pytest
 from fedrag.core.deadline import Deadline
 from fedrag.core.question import Question
 from fedrag.encoders import ENCODERS
+from fedrag.encoders.remembering import Remembering
 from reasoner.backends import BACKENDS, Surroundings
 from reasoner.heads import load
 from reasoner.statements import read
-from reasoner.votes import Remembering, alone, votes
+from reasoner.votes import alone, votes
 
 DRUGS = {"A": "heparin", "B": "aspirin", "C": "iron"}
 PASSAGES = (
