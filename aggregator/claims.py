@@ -27,11 +27,14 @@ def boasters(
     text or both: only what no way bears out is a lie.
     """
     mine = encoder.identity.comparable_with
-    released = {(release.node, one.handle): one for release in releases for one in release.passages}
+    released: dict[tuple[NodeId, str], ReleasedPassage] = {}
+    for release in releases:
+        for passage in release.passages:
+            released.setdefault((release.node, passage.handle), passage)  # of two texts the one that is evidence
     doubtful = [
-        (winner, passage, winner.offer.similarity)
+        (winner, text, winner.offer.similarity)
         for winner in winners
-        if (passage := released.get((winner.node, winner.offer.handle))) is not None
+        if (text := released.get((winner.node, winner.offer.handle))) is not None
         and winner.offer.similarity is not None
         and _checkable(winner.offer.similarity.comparable_with, mine)
     ]

@@ -83,7 +83,7 @@ def _statistics(
     counted = [
         served.collection
         for served in collections.values()
-        if served.policy.describes and served.release_class is not ReleaseClass.PATIENT
+        if served.policy.describes and served.release_class is not ReleaseClass.PATIENT and served.redaction is None
     ]
     rounds = Rounds(
         node=config.node,

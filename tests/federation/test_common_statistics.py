@@ -10,6 +10,7 @@ import httpx2
 import numpy as np
 import pytest
 
+from fedrag.core.config import load_toml, write_toml
 from fedrag.core.deadline import Deadline
 from fedrag.core.errors import ProtocolError, Refused, Unavailable
 from fedrag.core.exchange import OfferRequest
@@ -37,7 +38,7 @@ from fedrag.privacy.masked_sums import SIGNED_AS, Contributor, _signed_sum, _str
 from fedrag.statistics import run_round
 from retriever_node import audit
 from retriever_node.assemble import assemble
-from retriever_node.config import StatisticsConfig
+from retriever_node.config import NodeConfig, StatisticsConfig
 from retriever_node.hybrid import fused, term_index
 from retriever_node.ingest import ingest
 from retriever_node.search import Query, search
@@ -539,6 +540,18 @@ async def test_patient_collections_are_not_counted_and_use_what_others_counted(f
     await three.tell(shared)
     collection = three.hospitals["birch"].node.collections["documents"].collection
     assert (collection.term_statistics_epoch, len(collection)) == (shared.epoch, 2)
+
+
+async def test_what_is_only_released_redacted_is_not_counted(federation) -> None:
+    """The words of such a collection are its originals, names among them: none of them goes into a sum."""
+    three = federation("ashford", "birch", "cedar")
+    assert three.counts("birch").sum() > 0
+    home = three.hospitals["birch"].home
+    config = load_toml(home.config, NodeConfig)
+    redacting = tuple(one.model_copy(update={"redact": True}) for one in config.collections)
+    write_toml(home.config, config.model_copy(update={"collections": redacting}))
+    three.restart("birch")
+    assert three.counts("birch").sum() == 0
 
 
 async def test_hospitals_that_pin_each_other_take_part_with_nobody_else(federation) -> None:

@@ -82,3 +82,12 @@ def test_what_was_not_released_cannot_be_held_against_anyone(offer, release):
     winner = won(offer("a", "p", similarity=1.0, encoder=MINE))
     assert boasters([winner], [], QUESTION, Toy()) == frozenset()
     assert boasters([winner], [release("b", p="About feet.")], QUESTION, Toy()) == frozenset()
+
+
+def test_a_second_text_under_the_same_handle_does_not_bear_out_the_first(offer, release):
+    """Evidence is the first one (`gather`), so the first one is held against the claim."""
+    winner = won(offer("a", "p", similarity=0.8, encoder=MINE))
+    lie, alibi = release("a", p="About feet."), release("a", p="All near.")
+    both = lie.model_copy(update={"passages": (*lie.passages, *alibi.passages)})
+    assert boasters([winner], [both], QUESTION, Toy()) == {"a"}
+    assert boasters([winner], [lie, alibi], QUESTION, Toy()) == {"a"}
