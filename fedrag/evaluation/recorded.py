@@ -6,8 +6,7 @@ baseline learns, it learns from the other folds.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -18,52 +17,13 @@ from fedrag.evaluation.contenders import FOLDS, fold_of
 from fedrag.evaluation.metrics.bootstrap import holm, paired_difference
 from fedrag.evaluation.metrics.outcomes import Outcome
 from fedrag.evaluation.metrics.strict_accuracy import strict_accuracy
-from fedrag.evaluation.report import NOT_BUILT, Cell, Findings, Table
+from fedrag.evaluation.recorded_votes import CALIBRATED, FERA, SETS_APART, answer_sets, calibrated, fera, liars
+from fedrag.evaluation.recordings import RecordedQuestion, RecordedTask, Vote
+from fedrag.evaluation.report import NOT_RUN, Cell, Findings, Table
 from fedrag.evaluation.run import Run
 
 _NEIGHBOURS: Final = 40
-MISSING: Final = (
-    "fedrag: weighted vote (FERA, UA-WA)",
-    "fedrag: self-critique over groups (FERA, UA-SCA)",
-    "fedrag: calibrated vote",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedAnswer:
-    """`choice` is None where no option was chosen, or the call failed."""
-
-    choice: str | None
-    reasoning: str
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedQuestion:
-    id: str
-    group: str
-    text: str
-    options: Mapping[str, str]
-    answers: Mapping[str, RecordedAnswer]
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedTask:
-    """`best` is the source that ties go to; `order` is whom to believe first, second, …; `pair` are the two whose best
-    choice is drawn as an oracle. `gold` by question id is read here and by no method."""
-
-    suite: str
-    questions: tuple[RecordedQuestion, ...]
-    gold: Mapping[str, str]
-    best: str
-    order: tuple[str, ...]
-    pair: tuple[str, str]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Vote:
-    choice: str | None
-    confidence: float
+NEEDS_A_MODEL: Final = "fedrag: self-critique over groups (FERA, UA-SCA)"
 
 
 Method = Callable[[RecordedQuestion], Vote]
@@ -120,19 +80,31 @@ def measure(task: RecordedTask, run: Run, encoder: Encoder) -> Findings:
     }
     made = {name: [method(question) for question in questions] for name, method in methods.items()}
     made[f"{_NEIGHBOURS} nearest questions choose the source"] = _neighbours(task, questions, run, encoder)
+    made[FERA] = [fera(question) for question in questions]
+    folds = calibrated(task, questions, lambda question: str(fold_of(question.id)))
+    made[CALIBRATED] = [one.vote for one in folds]
+    made[SETS_APART] = [one.vote for one in calibrated(task, questions, lambda question: question.group)]
     outcomes = {
         name: [_outcome(vote, task.gold[question.id]) for vote, question in zip(votes, questions, strict=True)]
         for name, votes in made.items()
     }
     agreeing = f"majority, ties to {task.best}"
-    calibrated = _calibrated(outcomes[agreeing], questions)
-    shown = {agreeing: outcomes[agreeing], f"{agreeing}, calibrated in five folds": calibrated}
+    shown = {
+        agreeing: outcomes[agreeing],
+        f"{agreeing}, calibrated in five folds": _isotonic(outcomes[agreeing], questions),
+        **{name: outcomes[name] for name in (FERA, CALIBRATED, SETS_APART)},
+    }
     oracles = {
         f"oracle: any of {', '.join(pair)}": [_any(question, task.gold[question.id], pair) for question in questions]
         for pair in (task.pair, tuple(sources))
     }
     return Findings(
-        (_accuracy(questions, outcomes | oracles, task, run), confidence_table(shown)),
+        (
+            _accuracy(questions, outcomes | oracles, task, run),
+            confidence_table(shown),
+            answer_sets(task, folds),
+            liars(task, questions),
+        ),
         confidence_pictures(shown),
         task.notes,
     )
@@ -167,7 +139,7 @@ def _neighbours(task: RecordedTask, questions: Sequence[RecordedQuestion], run: 
     return votes
 
 
-def _calibrated(outcomes: Sequence[Outcome], questions: Sequence[RecordedQuestion]) -> list[Outcome]:
+def _isotonic(outcomes: Sequence[Outcome], questions: Sequence[RecordedQuestion]) -> list[Outcome]:
     """Confidence by isotonic regression (Zadrozny and Elkan 2002) on the other folds."""
     try:
         from sklearn.isotonic import IsotonicRegression  # type: ignore[import-untyped]
@@ -189,29 +161,36 @@ def _calibrated(outcomes: Sequence[Outcome], questions: Sequence[RecordedQuestio
 def _accuracy(
     questions: Sequence[RecordedQuestion], outcomes: Mapping[str, Sequence[Outcome]], task: RecordedTask, run: Run
 ) -> Table:
+    """Every method against the best source, and against the majority."""
     groups = sorted({question.group for question in questions})
-    reference = [float(one.correct) for one in outcomes[f"source: {task.best}"]]
+    rivals = (f"source: {task.best}", f"majority, ties to {task.best}")
+    right = {name: [float(one.correct) for one in made] for name, made in outcomes.items()}
     differences = {
-        name: paired_difference([float(one.correct) for one in made], reference, run.seed)
-        for name, made in outcomes.items()
+        rival: {name: paired_difference(made, right[rival], run.seed) for name, made in right.items()}
+        for rival in rivals
     }
-    adjusted = dict(zip(differences, holm([one.p for one in differences.values()]), strict=True))
+    adjusted = {
+        rival: dict(zip(found, holm([one.p for one in found.values()]), strict=True))
+        for rival, found in differences.items()
+    }
+    blank = ("",) * (2 * len(rivals))
     rows: list[tuple[Cell, ...]] = [
-        ("questions", len(questions), *(sum(one.group == group for one in questions) for group in groups), "", "")
+        ("questions", len(questions), *(sum(one.group == group for one in questions) for group in groups), *blank)
     ]
     for name, made in outcomes.items():
         by_group = [
             strict_accuracy([one for one, question in zip(made, questions, strict=True) if question.group == group])
             for group in groups
         ]
-        rows.append((name, strict_accuracy(made), *by_group, str(differences[name]), f"{adjusted[name]:.3f}"))
-    rows += [(name, *(NOT_BUILT,) * (len(groups) + 3)) for name in MISSING]
+        compared = [
+            cell for rival in rivals for cell in (str(differences[rival][name]), f"{adjusted[rival][name]:.3f}")
+        ]
+        rows.append((name, strict_accuracy(made), *by_group, *compared))
+    rows.append((NEEDS_A_MODEL, *(NOT_RUN,) * (len(groups) + 5)))
+    headings = [f"difference from {task.best}", "p (Holm)", "difference from the majority", "p (Holm)"]
     return Table(
         "Strict accuracy: an answer that cannot be read is wrong",
-        ("method", "all", *groups, f"difference from {task.best}", "p (Holm)"),
+        ("method", "all", *groups, *headings),
         tuple(rows),
+        note="Self-critique asks a language model again; recorded answers cannot be asked.",
     )
-
-
-def answers_of(arms: Mapping[str, Any], traces: Mapping[str, str]) -> dict[str, RecordedAnswer]:
-    return {name: RecordedAnswer(arm["choice"], traces.get(name, "")) for name, arm in arms.items()}

@@ -32,26 +32,30 @@ def fit(examples: Sequence[Decision], mean: Array, deviation: Array) -> Array:
     Strictly convex, so the result depends on the examples alone, not on their order.
     """
     precision = 1 / np.square(deviation)
-
-    def loss(theta: Array) -> float:
-        total = float(np.sum(precision * np.square(theta - mean))) / 2
-        for one in examples:
-            logits = one.rows @ theta
-            total += float(np.logaddexp.reduce(logits) - logits[one.right])
-        return total
-
     theta = mean.astype(np.float64)
+    if not examples:
+        return theta
+    rows = np.concatenate([one.rows for one in examples])
+    sizes = np.array([len(one.rows) for one in examples])
+    starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+    owner = np.repeat(np.arange(len(examples)), sizes)
+    right = starts + np.array([one.right for one in examples])
+
+    def loss(at: Array) -> float:
+        logits = rows @ at
+        prior = float(np.sum(precision * np.square(at - mean))) / 2
+        return prior + float(np.sum(np.logaddexp.reduceat(logits, starts) - logits[right]))
+
     for _ in range(_STEPS):
-        gradient, curvature = precision * (theta - mean), np.diag(precision)
-        for one in examples:
-            logits = one.rows @ theta
-            probabilities = np.exp(logits - np.logaddexp.reduce(logits))
-            expected = probabilities @ one.rows
-            gradient = gradient + expected - one.rows[one.right]
-            curvature = curvature + (one.rows.T * probabilities) @ one.rows - np.outer(expected, expected)
+        logits = rows @ theta
+        probabilities = np.exp(logits - np.logaddexp.reduceat(logits, starts)[owner])
+        weighted = rows * probabilities[:, None]
+        expected = np.add.reduceat(weighted, starts, axis=0)
+        gradient = precision * (theta - mean) + expected.sum(axis=0) - rows[right].sum(axis=0)
+        curvature = np.diag(precision) + rows.T @ weighted - expected.T @ expected
         step = np.linalg.solve(curvature, gradient)
-        length = 1.0
-        while loss(theta - length * step) > loss(theta) and length > _CLOSE:
+        length, before = 1.0, loss(theta)
+        while loss(theta - length * step) > before and length > _CLOSE:
             length /= 2
         theta = theta - length * step
         if float(np.abs(step).max()) < _CLOSE:

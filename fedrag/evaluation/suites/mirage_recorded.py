@@ -12,7 +12,8 @@ from typing import Any
 
 from fedrag.core.config import Config
 from fedrag.encoders import ENCODERS
-from fedrag.evaluation.recorded import RecordedQuestion, RecordedTask, answers_of, measure
+from fedrag.evaluation.recorded import measure
+from fedrag.evaluation.recordings import RecordedQuestion, RecordedTask, answers_of
 from fedrag.evaluation.report import Findings
 from fedrag.evaluation.run import Run, records
 
@@ -42,7 +43,7 @@ class MirageRecorded:
             notes=(
                 "The benchmark's own scorer counts an answer it cannot read as A; here it is wrong.",
                 "Models of mid 2023 on old public exam sets: for comparing ways to combine them, not for the models.",
-                "The reasoning texts are handed to every method; those built so far look at the choices alone.",
+                "The reasoning texts are handed to every method; only the weighted votes look into them, for gaps.",
             ),
         )
         return measure(task, run, ENCODERS.build("minilm"))
