@@ -1,7 +1,10 @@
 """What is said to a chat model, and what comes back."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
+
+from fedrag.core.deadline import Deadline
+from fedrag.core.errors import Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +52,34 @@ class Rejection:
 
     status: int
     complaint: str
+
+
+class PromptTooLong(Unavailable):
+    """The prompt does not fit into the model's context. `context_tokens` is the model's limit, None where it did not
+    say."""
+
+    def __init__(self, context_tokens: int | None) -> None:
+        super().__init__("the prompt is longer than the model's context")
+        self.context_tokens = context_tokens
+
+
+class ChatModel(Protocol):
+    """A model that can be talked to, wherever it runs. Used by several questions at once."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def context_tokens(self, deadline: Deadline) -> int | None:
+        """How much it can read and write together, None where nobody knows."""
+        ...
+
+    async def tokens(self, messages: tuple[Message, ...], deadline: Deadline) -> int | None:
+        """How long these messages are to it, by its own tokeniser and with its own template; None where it cannot say,
+        and then it is estimated."""
+        ...
+
+    async def complete(self, request: ChatRequest, deadline: Deadline) -> Completion:
+        """Raises PromptTooLong, DeadlineExceeded, Unavailable, or ProtocolError; a cancelled task stops the model."""
+        ...
+
+    async def aclose(self) -> None: ...

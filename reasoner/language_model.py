@@ -1,43 +1,41 @@
-"""A language model asked until it has answered readably: what its server refuses is given up, what does not fit is
-trimmed, an unreadable reply is asked for once more."""
+"""A language model asked until it has answered readably: what does not fit is trimmed, an unreadable reply is asked for
+once more."""
 
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Generic, TypeVar
 
 from fedrag.core.answer import Evidence
 from fedrag.core.deadline import Deadline
-from fedrag.core.errors import FedragError, Unavailable
-from fedrag.core.question import Question
-from reasoner.chat import ChatRequest, Completion, Message, Rejection
-from reasoner.chat_server import ChatServer
-from reasoner.dialect import Dialect, narrower, overflow
-from reasoner.parsing import Reply, parse, split_thinking
-from reasoner.prompts import REMINDER, answer_schema, messages
+from fedrag.core.errors import Unavailable
+from reasoner.chat import ChatModel, ChatRequest, Completion, Message, PromptTooLong
+from reasoner.parsing import split_thinking
+from reasoner.prompts import REMINDER
 from reasoner.trimming import BYTES_PER_TOKEN, without_worst
-from reasoner.verdict import asked_for
 
 RETRIES: Final = 1
-LISTING_SHARE: Final = 0.2
-"""Of the deadline, for asking the server how long its context is."""
 _SHRINK: Final = 0.7
-"""To this share of its bytes a prompt is cut that was too long although it seemed to fit."""
-
-
-@dataclass(slots=True)
-class Known:
-    """What has been found out about a server so far; shared by all questions to it."""
-
-    dialect: Dialect = field(default_factory=Dialect)
-    context_tokens: int | None = None
-    listed: bool = False
+"""To this share of its length a prompt is cut that was too long although it seemed to fit."""
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Prompt(Generic[R]):
+    """What is asked. `messages`: of the evidence that fits; `read`: what to make of what the model wrote, its thinking
+    taken apart; None where that is unreadable."""
+
+    messages: Callable[[Evidence], tuple[Message, ...]]
+    schema: dict[str, object]
+    read: Callable[[str], R | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[R_co]):
     """What came of asking. `reply` is None when no reply was readable; `evidence` is what the model saw."""
 
     evidence: Evidence
-    reply: Reply | None = None
+    reply: R_co | None = None
     completion: Completion | None = None
     trimmed: int = 0
     retries: int = 0
@@ -47,37 +45,27 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
-    """`maximum_tokens` bounds what it writes, thinking included."""
+    """`maximum_tokens` bounds what it writes at once, thinking included."""
 
-    server: ChatServer
-    name: str
+    model: ChatModel
     maximum_tokens: int
     temperature: float
-    known: Known
 
-    async def ask(self, question: Question, evidence: Evidence, fence: str, deadline: Deadline) -> Asked:
-        """Raises DeadlineExceeded, Unavailable, or ProtocolError from the server."""
-        await self._learn_context(deadline)
-        asked, dialect = self._fitting(Asked(evidence), question, fence, None), self.known.dialect
+    async def ask(self, prompt: Prompt[R], evidence: Evidence, deadline: Deadline) -> Asked[R]:
+        """Raises DeadlineExceeded, Unavailable, or ProtocolError from the model."""
+        context = await self.model.context_tokens(deadline)
+        asked: Asked[R] = await self._fitting(Asked(evidence), prompt, context, None, deadline)
         while True:
-            request = self._request(question, asked, fence)
-            answered = await self.server.complete(self.name, request, dialect, deadline)
-            if isinstance(answered, Rejection):
-                too_long = overflow(answered)
-                if too_long is not None:
-                    self.known.context_tokens = too_long.context_tokens or self.known.context_tokens
-                    asked = self._fitting(asked, question, fence, int(_SHRINK * _bytes(request)))
-                    continue
-                weaker = narrower(dialect, answered)
-                if weaker is None:
-                    raise Unavailable(f"the model server refused the request with HTTP {answered.status}")
-                dialect = weaker
+            request = self._request(prompt, asked, context)
+            try:
+                answered = await self.model.complete(request, deadline)
+            except PromptTooLong as refused:
+                context = refused.context_tokens or context
+                asked = await self._fitting(asked, prompt, context, int(_SHRINK * _bytes(request.messages)), deadline)
                 continue
-            self.known.dialect = dialect
-            _, text = split_thinking(answered.text)
             asked = replace(
                 asked,
-                reply=parse(text, answers(question)),
+                reply=prompt.read(split_thinking(answered.text)[1]),
                 completion=answered,
                 prompt_tokens=asked.prompt_tokens + answered.prompt_tokens,
                 completion_tokens=asked.completion_tokens + answered.completion_tokens,
@@ -86,21 +74,19 @@ class LanguageModel:
                 return asked
             asked = replace(asked, retries=asked.retries + 1)
 
-    def _request(self, question: Question, asked: Asked, fence: str) -> ChatRequest:
-        said = messages(question, asked.evidence, fence)
+    def _request(self, prompt: Prompt[R], asked: Asked[R], context: int | None) -> ChatRequest:
         reminder = (Message("user", REMINDER),) if asked.retries else ()
-        schema = answer_schema(sorted(answers(question)))
-        return ChatRequest(_joined(said, reminder), schema, self._reply_tokens(), self.temperature)
+        said = _joined(prompt.messages(asked.evidence), reminder)
+        return ChatRequest(said, prompt.schema, self._reply_tokens(context), self.temperature)
 
-    def _fitting(self, asked: Asked, question: Question, fence: str, maximum_bytes: int | None) -> Asked:
-        """Trimmed until the prompt has at most `maximum_bytes` and, by estimate, leaves the context room to reply.
+    async def _fitting(
+        self, asked: Asked[R], prompt: Prompt[R], context: int | None, maximum_bytes: int | None, deadline: Deadline
+    ) -> Asked[R]:
+        """Trimmed until the prompt has at most `maximum_bytes` and leaves the context room to reply.
 
         Raises Unavailable when a limit was overrun and nothing is left to trim.
         """
-        context = self.known.context_tokens
-        room = None if context is None else int((context - self._reply_tokens()) * BYTES_PER_TOKEN)
-        limits = [limit for limit in (room, maximum_bytes) if limit is not None]
-        while limits and _bytes(self._request(question, asked, fence)) > min(limits):
+        while await self._too_long(self._request(prompt, asked, context).messages, context, maximum_bytes, deadline):
             smaller = without_worst(asked.evidence)
             if smaller is None and maximum_bytes is not None:
                 raise Unavailable("the question and one passage do not fit into the model's context")
@@ -109,29 +95,24 @@ class LanguageModel:
             asked = replace(asked, evidence=smaller, trimmed=asked.trimmed + 1)
         return asked
 
-    def _reply_tokens(self) -> int:
+    async def _too_long(
+        self, messages: tuple[Message, ...], context: int | None, maximum_bytes: int | None, deadline: Deadline
+    ) -> bool:
+        """By the model's own tokeniser where it can say, else by a cautious estimate."""
+        size = _bytes(messages)
+        if maximum_bytes is not None and size > maximum_bytes:
+            return True
+        if context is None:
+            return False
+        room = context - self._reply_tokens(context)
+        if size <= room:
+            return False  # no tokeniser makes more tokens of a text than it has bytes
+        counted = await self.model.tokens(messages, deadline)
+        return (size / BYTES_PER_TOKEN if counted is None else counted) > room
+
+    def _reply_tokens(self, context: int | None) -> int:
         """Never more than half of the context."""
-        context = self.known.context_tokens
         return self.maximum_tokens if context is None else min(self.maximum_tokens, context // 2)
-
-    async def _learn_context(self, deadline: Deadline) -> None:
-        if self.known.listed or self.known.context_tokens is not None:
-            return
-        try:
-            listed = await self.server.models(deadline.share(LISTING_SHARE))
-        except FedragError:
-            # The question itself will show whether the server is there.
-            return
-        self.known.listed = True
-        self.known.context_tokens = listed.get(self.name)
-
-
-def answers(question: Question) -> dict[str, str]:
-    """What "choice" may be: the options by letter, yes / no / maybe for a closed question, nothing for an open one."""
-    if question.options:
-        return dict(question.options)
-    closed = asked_for(question)
-    return {word: word for word in closed} if closed else {}
 
 
 def _joined(said: tuple[Message, ...], reminder: tuple[Message, ...]) -> tuple[Message, ...]:
@@ -140,5 +121,5 @@ def _joined(said: tuple[Message, ...], reminder: tuple[Message, ...]) -> tuple[M
     return (*before, Message(last.role, "\n\n".join([last.content, *(one.content for one in reminder)])))
 
 
-def _bytes(request: ChatRequest) -> int:
-    return sum(len(message.content.encode()) for message in request.messages)
+def _bytes(messages: tuple[Message, ...]) -> int:
+    return sum(len(message.content.encode()) for message in messages)

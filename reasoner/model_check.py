@@ -13,10 +13,10 @@ from pydantic import Field
 from fedrag.core.deadline import Deadline
 from fedrag.core.errors import NotFound, Unavailable
 from fedrag.core.wire import Finite, Milliseconds, Name, Wire
-from reasoner.backends.openai import RESERVED_MS
 from reasoner.chat import ChatRequest, Completion, Message, Rejection
 from reasoner.chat_server import ChatServer
 from reasoner.dialect import Dialect, StructuredOutput, narrower
+from reasoner.generative import RESERVED_MS
 from reasoner.parsing import split_thinking
 
 CHECK_DEADLINE_MS: Final = 120_000.0

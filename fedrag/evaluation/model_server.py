@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fedrag.core.deadline import Deadline
-from fedrag.core.errors import Unavailable
-from reasoner.chat import ChatRequest, Completion, Rejection
+from reasoner.chat import ChatRequest, Completion
 from reasoner.chat_server import ChatServer
-from reasoner.dialect import narrower
-from reasoner.language_model import Known
+from reasoner.served_model import Known, ServedModel
 
 DEADLINE_MS: Final = 600_000
 
@@ -28,15 +26,8 @@ class ModelServer:
         return asyncio.run(self._complete(request))
 
     async def _complete(self, request: ChatRequest) -> Completion:
-        server, deadline = ChatServer(self.url, self.key), Deadline.after_ms(DEADLINE_MS)
+        model = ServedModel(ChatServer(self.url, self.key), self.model, self.known)
         try:
-            while True:
-                answered = await server.complete(self.model, request, self.known.dialect, deadline)
-                if not isinstance(answered, Rejection):
-                    return answered
-                weaker = narrower(self.known.dialect, answered)
-                if weaker is None:
-                    raise Unavailable(f"the model server refused the request with HTTP {answered.status}")
-                self.known.dialect = weaker
+            return await model.complete(request, Deadline.after_ms(DEADLINE_MS))
         finally:
-            await server.aclose()
+            await model.aclose()

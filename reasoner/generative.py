@@ -1,0 +1,104 @@
+"""A language model as a reasoner, whichever it is and wherever it runs: a strategy asks it; where it does not answer
+readably in time, the extractive answer is given instead and `fallback` says why."""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from fedrag.core.answer import Evidence, Reasoning
+from fedrag.core.config import Config, PluginConfig
+from fedrag.core.deadline import Deadline
+from fedrag.core.errors import DeadlineExceeded, FedragError, ProtocolError
+from fedrag.core.exchange import Processor, ProcessorPlace
+from fedrag.core.protocols import Reasoner
+from fedrag.core.question import Question
+from reasoner.backends import Surroundings, extractive
+from reasoner.chat import ChatModel
+from reasoner.heads import load
+from reasoner.language_model import Asked, LanguageModel
+from reasoner.prompts import FENCE_BYTES
+from reasoner.strategies import STRATEGIES, Parts, Strategy, Unreadable
+
+RESERVED_MS: Final = 1500.0
+"""Kept of the deadline for the extractive answer, but never more than RESERVED_SHARE of it."""
+RESERVED_SHARE: Final = 0.3
+
+
+class Generation(Config):
+    """What every language model has. `maximum_tokens` is for the answer, `thinking_tokens` comes on top for models that
+    think first. `place` is what hospitals are told about where the model runs: answer honestly, their policies depend
+    on it."""
+
+    place: ProcessorPlace = ProcessorPlace.TRUST_DOMAIN
+    maximum_tokens: Annotated[int, Field(ge=64, le=32_768)] = 1024
+    thinking_tokens: Annotated[int, Field(ge=0, le=131_072)] = 0
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    context_tokens: Annotated[int, Field(ge=512)] | None = None
+    strategy: PluginConfig = PluginConfig(name="joint")
+
+
+@dataclass(frozen=True, slots=True)
+class Generative:
+    """`fallback` answers when the model does not."""
+
+    parts: Parts
+    place: ProcessorPlace
+    strategy: Strategy
+    fallback: Reasoner
+
+    @property
+    def processor(self) -> Processor:
+        return Processor(model=self.parts.model.model.name, place=self.place)
+
+    async def aclose(self) -> None:
+        await self.parts.model.model.aclose()
+
+    async def reason(self, question: Question, evidence: Evidence, deadline: Deadline) -> Reasoning:
+        """Always an answer or an abstention; never raises for what the model or its server does."""
+        if not evidence.passages:
+            return await self.fallback.reason(question, evidence, deadline)
+        left = deadline.remaining_ms()
+        kept = 1 - min(RESERVED_SHARE, RESERVED_MS / left) if left > 0 else 1.0
+        nothing: Asked[object] = Asked(evidence)
+        try:
+            return await self.strategy.reason(question, evidence, self.parts, deadline.share(kept))
+        except Unreadable as unreadable:
+            return await self._instead("model_unparsable", question, evidence, unreadable.asked, deadline)
+        except DeadlineExceeded:
+            return await self._instead("model_timed_out", question, evidence, nothing, deadline)
+        except ProtocolError:
+            return await self._instead("model_unparsable", question, evidence, nothing, deadline)
+        except FedragError:
+            return await self._instead("model_unavailable", question, evidence, nothing, deadline)
+
+    async def _instead(
+        self, code: str, question: Question, evidence: Evidence, asked: Asked[object], deadline: Deadline
+    ) -> Reasoning:
+        made = await self.fallback.reason(question, evidence, deadline)
+        report = made.report.model_copy(
+            update={
+                "fallback": code,
+                "retries": asked.retries,
+                "prompt_tokens": asked.prompt_tokens,
+                "completion_tokens": asked.completion_tokens,
+            }
+        )
+        return made.model_copy(update={"report": report})
+
+
+def generative(backend: str, model: ChatModel, settings: Generation, surroundings: Surroundings) -> Generative:
+    """The reasoner around a model. Raises ConfigError for an unknown strategy or setting of it."""
+    parts = Parts(
+        model=LanguageModel(model, settings.maximum_tokens + settings.thinking_tokens, settings.temperature),
+        encoder=surroundings.encoder,
+        head=load().confidence.model,
+        backend=backend,
+        fence=lambda: surroundings.entropy(FENCE_BYTES).hex(),
+    )
+    return Generative(
+        parts=parts,
+        place=settings.place,
+        strategy=STRATEGIES.build(settings.strategy.name, settings.strategy.settings),
+        fallback=extractive.build(extractive.Settings())(surroundings),
+    )

@@ -1,0 +1,42 @@
+"""Strategies: how a language model is asked, once with all evidence or apart for each source, to come to an answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from fedrag.core.answer import Evidence, Reasoning
+from fedrag.core.deadline import Deadline
+from fedrag.core.plugins import PluginKind
+from fedrag.core.protocols import Encoder
+from fedrag.core.question import Question
+from reasoner.heads import Head
+from reasoner.language_model import Asked, LanguageModel
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a strategy works with. `head` makes a calibrated confidence of what a model states, its tokens and its
+    citations; `fence()` draws a token that no passage can know."""
+
+    model: LanguageModel
+    encoder: Encoder
+    head: Head
+    backend: str
+    fence: Callable[[], str]
+
+
+class Unreadable(Exception):
+    """No reply of the model could be read; `asked` is what it cost."""
+
+    def __init__(self, asked: Asked[object]) -> None:
+        super().__init__("no reply could be read")
+        self.asked = asked
+
+
+class Strategy(Protocol):
+    async def reason(self, question: Question, evidence: Evidence, parts: Parts, deadline: Deadline) -> Reasoning:
+        """`evidence` holds a passage. Raises Unreadable, and what the model raises."""
+        ...
+
+
+STRATEGIES: Final = PluginKind[Strategy]("reasoner.strategies", ("joint",))
