@@ -5,7 +5,10 @@ from typing import Final
 
 from fedrag.core.answer import ReasoningStep
 from fedrag.core.question import Question
+from reasoner.chat import TokenProbability
 from reasoner.citations import check_numbers, check_text, marks
+from reasoner.confidence import choice_probability, mean_token_probability, model_confidence
+from reasoner.heads import Head
 from reasoner.language_model import Prompt
 from reasoner.parsing import Reply, parse
 from reasoner.prompts import answer_schema, messages
@@ -70,3 +73,17 @@ def titled(question: Question, choice: str | None, answer: str) -> str:
     if option is None or answer.startswith(f"{choice}."):
         return answer or (choice or "")
     return f"{choice}. {option}\n{answer}".strip()
+
+
+def confidence_of(
+    head: Head, question: Question, reply: Reply, checked: CheckedReply, tokens: tuple[TokenProbability, ...]
+) -> float:
+    """P(this reply is right), of what the model states, its tokens, and what it cites."""
+    by_choice = choice_probability(tokens, options_of(question), reply.choice) if reply.choice else None
+    return model_confidence(
+        head,
+        stated=reply.confidence,
+        token=mean_token_probability(tokens) if by_choice is None else by_choice,
+        cited_share=checked.cited_share,
+        dropped=checked.dropped,
+    )

@@ -16,9 +16,10 @@ from fedrag.core.question import Question
 from reasoner.backends import Surroundings, extractive
 from reasoner.chat import ChatModel
 from reasoner.heads import load
-from reasoner.language_model import Asked, LanguageModel
+from reasoner.language_model import LanguageModel
 from reasoner.prompts import FENCE_BYTES
 from reasoner.strategies import STRATEGIES, Parts, Strategy, Unreadable
+from reasoner.usage import Usage
 
 RESERVED_MS: Final = 1500.0
 """Kept of the deadline for the extractive answer, but never more than RESERVED_SHARE of it."""
@@ -60,28 +61,27 @@ class Generative:
             return await self.fallback.reason(question, evidence, deadline)
         left = deadline.remaining_ms()
         kept = 1 - min(RESERVED_SHARE, RESERVED_MS / left) if left > 0 else 1.0
-        nothing: Asked[object] = Asked(evidence)
         try:
             return await self.strategy.reason(question, evidence, self.parts, deadline.share(kept))
         except Unreadable as unreadable:
-            return await self._instead("model_unparsable", question, evidence, unreadable.asked, deadline)
+            return await self._instead("model_unparsable", question, evidence, unreadable.usage, deadline)
         except DeadlineExceeded:
-            return await self._instead("model_timed_out", question, evidence, nothing, deadline)
+            return await self._instead("model_timed_out", question, evidence, Usage(), deadline)
         except ProtocolError:
-            return await self._instead("model_unparsable", question, evidence, nothing, deadline)
+            return await self._instead("model_unparsable", question, evidence, Usage(), deadline)
         except FedragError:
-            return await self._instead("model_unavailable", question, evidence, nothing, deadline)
+            return await self._instead("model_unavailable", question, evidence, Usage(), deadline)
 
     async def _instead(
-        self, code: str, question: Question, evidence: Evidence, asked: Asked[object], deadline: Deadline
+        self, code: str, question: Question, evidence: Evidence, usage: Usage, deadline: Deadline
     ) -> Reasoning:
         made = await self.fallback.reason(question, evidence, deadline)
         report = made.report.model_copy(
             update={
                 "fallback": code,
-                "retries": asked.retries,
-                "prompt_tokens": asked.prompt_tokens,
-                "completion_tokens": asked.completion_tokens,
+                "retries": usage.retries,
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens,
             }
         )
         return made.model_copy(update={"report": report})

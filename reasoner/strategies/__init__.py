@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from fedrag.core.answer import Evidence, Reasoning
+from fedrag.core.answer import Evidence, ReasonerReport, Reasoning
 from fedrag.core.deadline import Deadline
 from fedrag.core.plugins import PluginKind
 from fedrag.core.protocols import Encoder
 from fedrag.core.question import Question
 from reasoner.heads import Head
-from reasoner.language_model import Asked, LanguageModel
+from reasoner.language_model import LanguageModel
+from reasoner.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,25 @@ class Parts:
     backend: str
     fence: Callable[[], str]
 
+    def report(self, usage: Usage, strategy: str) -> ReasonerReport:
+        return ReasonerReport(
+            backend=self.backend,
+            model=self.model.model.name,
+            strategy=strategy,
+            citations_dropped=usage.dropped,
+            passages_trimmed=usage.trimmed,
+            retries=usage.retries,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+        )
+
 
 class Unreadable(Exception):
-    """No reply of the model could be read; `asked` is what it cost."""
+    """No reply of the model could be read."""
 
-    def __init__(self, asked: Asked[object]) -> None:
+    def __init__(self, usage: Usage) -> None:
         super().__init__("no reply could be read")
-        self.asked = asked
+        self.usage = usage
 
 
 class Strategy(Protocol):
@@ -39,4 +52,4 @@ class Strategy(Protocol):
         ...
 
 
-STRATEGIES: Final = PluginKind[Strategy]("reasoner.strategies", ("joint",))
+STRATEGIES: Final = PluginKind[Strategy]("reasoner.strategies", ("joint", "isolated"))

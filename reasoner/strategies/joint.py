@@ -5,13 +5,13 @@ fit the evidence → ask → parse → check citations → calibrate
 
 from dataclasses import dataclass
 
-from fedrag.core.answer import Abstention, AbstentionCode, Evidence, ReasonerReport, Reasoning
+from fedrag.core.answer import Abstention, AbstentionCode, Evidence, Reasoning
 from fedrag.core.config import Config
 from fedrag.core.deadline import Deadline
 from fedrag.core.question import Question
-from reasoner.answering import answer_prompt, checked_steps, options_of, titled
-from reasoner.confidence import choice_probability, mean_token_probability, model_confidence
+from reasoner.answering import answer_prompt, checked_steps, confidence_of, titled
 from reasoner.strategies import Parts, Unreadable
+from reasoner.usage import Usage
 
 
 class Settings(Config):
@@ -24,17 +24,9 @@ class Joint:
         asked = await parts.model.ask(answer_prompt(question, parts.fence()), evidence, deadline)
         reply = asked.reply
         if reply is None:
-            raise Unreadable(asked)
+            raise Unreadable(Usage.of(asked))
         checked = checked_steps(reply, {one.number for one in asked.evidence.passages})
         tokens = asked.completion.tokens if asked.completion else ()
-        by_choice = choice_probability(tokens, options_of(question), reply.choice) if reply.choice else None
-        confidence = model_confidence(
-            parts.head,
-            stated=reply.confidence,
-            token=mean_token_probability(tokens) if by_choice is None else by_choice,
-            cited_share=checked.cited_share,
-            dropped=checked.dropped,
-        )
         insufficient = Abstention(
             code=AbstentionCode.EVIDENCE_INSUFFICIENT,
             explanation="The model found that the released passages do not answer this question.",
@@ -42,19 +34,10 @@ class Joint:
         return Reasoning(
             text="" if reply.insufficient else titled(question, reply.choice, checked.answer),
             choice=None if reply.insufficient else reply.choice,
-            confidence=confidence,
+            confidence=confidence_of(parts.head, question, reply, checked, tokens),
             abstained=insufficient if reply.insufficient else None,
             steps=checked.steps,
-            report=ReasonerReport(
-                backend=parts.backend,
-                model=parts.model.model.name,
-                strategy="joint",
-                citations_dropped=checked.dropped,
-                passages_trimmed=asked.trimmed,
-                retries=asked.retries,
-                prompt_tokens=asked.prompt_tokens,
-                completion_tokens=asked.completion_tokens,
-            ),
+            report=parts.report(Usage.of(asked, checked.dropped), "joint"),
         )
 
 
