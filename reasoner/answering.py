@@ -11,16 +11,17 @@ from reasoner.confidence import choice_probability, mean_token_probability, mode
 from reasoner.heads import Head
 from reasoner.language_model import Prompt
 from reasoner.parsing import Reply, parse
-from reasoner.prompts import answer_schema, messages
+from reasoner.prompts import Block, answer_schema, messages
 from reasoner.verdict import asked_for
 
 UNSTATED_UNCERTAINTY: Final = 0.5
 
 
-def answer_prompt(question: Question, fence: str) -> Prompt[Reply]:
+def answer_prompt(question: Question, fence: str, *blocks: Block) -> Prompt[Reply]:
+    """`blocks` stand behind the evidence."""
     options = options_of(question)
     return Prompt(
-        messages=lambda evidence: messages(question, evidence, fence),
+        messages=lambda evidence: messages(question, evidence, fence, *blocks),
         schema=answer_schema(sorted(options)),
         read=lambda text: parse(text, options),
     )

@@ -1,6 +1,7 @@
 """One chain of thought per source: what each hospital's passages alone lead the model to."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fedrag.core.answer import Evidence
@@ -9,7 +10,9 @@ from fedrag.core.errors import FedragError
 from fedrag.core.question import Question
 from fedrag.core.wire import NodeId
 from reasoner.answering import CheckedReply, answer_prompt, checked_steps, confidence_of, options_of
+from reasoner.citations import marks
 from reasoner.parsing import Reply
+from reasoner.prompts import Block
 from reasoner.source_answer import SourceAnswer
 from reasoner.strategies import Parts
 from reasoner.uncertainty import mean_token_entropy
@@ -35,16 +38,24 @@ class Chain:
 
 
 async def chains(
-    question: Question, evidence: Evidence, parts: Parts, at_once: int, deadline: Deadline
+    question: Question,
+    evidence: Evidence,
+    parts: Parts,
+    at_once: int,
+    deadline: Deadline,
+    blocks: Callable[[NodeId], Sequence[Block]] = lambda _: (),
 ) -> tuple[Chain, ...]:
     """One for each source of the evidence, in the order of its weights; at most `at_once` are asked at a time. A source
-    whose chain fails is a chain without a reply. Raises what the model raises when every one failed."""
+    whose chain fails is a chain without a reply. Raises what the model raises when every one failed.
+
+    `blocks`: what a source is shown besides its passages.
+    """
     room = asyncio.Semaphore(at_once)
 
     async def of(node: NodeId) -> Chain | FedragError:
         async with room:
             try:
-                return await chain(question, of_source(evidence, node), node, parts, deadline)
+                return await chain(question, of_source(evidence, node), node, parts, deadline, blocks(node))
             except FedragError as error:
                 return error
 
@@ -60,8 +71,10 @@ async def chains(
     )
 
 
-async def chain(question: Question, own: Evidence, node: NodeId, parts: Parts, deadline: Deadline) -> Chain:
-    asked = await parts.model.ask(answer_prompt(question, parts.fence()), own, deadline)
+async def chain(
+    question: Question, own: Evidence, node: NodeId, parts: Parts, deadline: Deadline, blocks: Sequence[Block] = ()
+) -> Chain:
+    asked = await parts.model.ask(answer_prompt(question, parts.fence(), *blocks), own, deadline)
     if asked.reply is None:
         return Chain(node, None, None, SourceAnswer(None), 0.0, Usage.of(asked))
     reply, tokens = asked.reply, asked.completion.tokens if asked.completion else ()
@@ -69,7 +82,7 @@ async def chain(question: Question, own: Evidence, node: NodeId, parts: Parts, d
     answer = reply.choice if options_of(question) else checked.answer
     said = SourceAnswer.of(
         None if reply.insufficient else answer,
-        "\n".join([*(step.text for step in checked.steps), checked.answer]),
+        "\n".join([*(f"{step.text} {marks(step.citations)}".strip() for step in checked.steps), checked.answer]),
         mean_token_entropy(tokens),
     )
     confidence = 0.0 if reply.insufficient else confidence_of(parts.head, question, reply, checked, tokens)

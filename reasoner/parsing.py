@@ -75,6 +75,12 @@ def parse(text: str, options: Mapping[str, str]) -> Reply | None:
     )
 
 
+def field_of(text: str, name: str) -> str:
+    """The words of this field in the last JSON object that has it; empty when there is none."""
+    found = [_text(value[name]) for value in _objects(text) if name in value]
+    return found[-1] if found else ""
+
+
 def _objects(text: str) -> Iterator[dict[str, object]]:
     """JSON objects in order of appearance, outermost only; trailing commas are forgiven. What begins with ever so many
     braces is given up after MAXIMUM_ATTEMPTS."""

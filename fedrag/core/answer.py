@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from fedrag.core.collection import RoutingDecision
 from fedrag.core.exchange import NodeOutcome, ReleasedPassage, ReleaseMode, Similarity
@@ -112,12 +112,14 @@ class Abstention(Wire):
 
 
 class ReasonerReport(Wire):
-    """Who reasoned, and what had to be put right. `fallback` names why the configured model did not answer itself."""
+    """Who reasoned, and what had to be put right. `fallback` names why the configured model did not answer itself;
+    `cut_short`: whether time or a budget ended it, and this is the best answer until then."""
 
     backend: Name
     model: Name
     strategy: Name
     fallback: str = ""
+    cut_short: bool = False
     citations_dropped: Count = 0
     passages_trimmed: Count = 0
     retries: Count = 0
@@ -213,6 +215,25 @@ class StageTiming(Wire):
     elapsed_ms: Milliseconds
 
 
+class Awaiting(Wire):
+    """A hospital whose staff looks at the question before anything of it leaves. `until`: by when that is over, match
+    or not; the answer is then as it is."""
+
+    node: NodeId
+    until: AwareDatetime
+
+
+class Completion(Wire):
+    """How an answer came to be given again: hospitals released more, and merging and reasoning began anew.
+
+    `before`: the outcomes that the first answer had, of hospitals whose outcome is another now.
+    """
+
+    first_answered_at: datetime
+    released: tuple[NodeId, ...]
+    before: tuple[NodeOutcome, ...]
+
+
 class Answer(Wire):
     id: RequestId
     question: Question
@@ -233,6 +254,10 @@ class Answer(Wire):
     timings: tuple[StageTiming, ...]
     notices: tuple[Notice, ...]
     answered_at: datetime
+    awaiting: tuple[Awaiting, ...] = ()
+    """Hospitals that may still release something: `GET /v1/answers/{id}` completes the answer then."""
+    completed: Completion | None = None
+    """None for an answer as it was first given."""
     intended_use: str = INTENDED_USE
 
 

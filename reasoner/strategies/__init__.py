@@ -52,4 +52,4 @@ class Strategy(Protocol):
         ...
 
 
-STRATEGIES: Final = PluginKind[Strategy]("reasoner.strategies", ("joint", "isolated"))
+STRATEGIES: Final = PluginKind[Strategy]("reasoner.strategies", ("joint", "isolated", "fera"))
