@@ -6,6 +6,7 @@ from typing import Final
 
 from fedrag.core.answer import Conflict, Evidence
 from fedrag.core.question import Question
+from reasoner import findings
 from reasoner.answerability import answerable_features
 from reasoner.heads import Heads, logit
 from reasoner.options import OptionScore, score
@@ -38,7 +39,8 @@ class Conclusion:
 def conclude(
     question: Question, evidence: Evidence, reading: Reading, heads: Heads, *, quotes: int, share: float
 ) -> Conclusion:
-    """`reading` holds at least one statement."""
+    """`reading` holds at least one statement. A closed question whose best article reports a study is decided by how
+    its results are worded, and is as sure as that says; any other by which way the statements lean."""
     answerable = heads.answerable.probability(answerable_features(reading, evidence))
     conflicts = tuple(sorted(evidence.conflicts, key=lambda one: -conflict_support(one, reading.statements)))
     chosen = select(reading.statements, maximum=quotes, share=share)
@@ -46,7 +48,11 @@ def conclude(
     answers = asked_for(question)
     verdict: Verdict | None = None
     options: tuple[OptionScore, ...] = ()
-    if answers is not None:
+    sure: float | None = None
+    if answers is not None and findings.reports_a_study(text := findings.article(evidence)):
+        verdict = findings.decide(text, answers, findings.load())
+        decision, head, sure = logit(verdict.probability), heads.confidence.verdict, verdict.probability
+    elif answers is not None:
         verdict = decide(question, answers, reading, conflicts, heads.leaning, heads.undecided)
         decision, head = logit(verdict.probability), heads.confidence.verdict
     elif question.options:
@@ -63,7 +69,7 @@ def conclude(
         options=options,
         decision=decision,
         answerable=answerable,
-        confidence=head.probability((decision, logit(answerable))),
+        confidence=head.probability((decision, logit(answerable))) if sure is None else sure,
     )
 
 
