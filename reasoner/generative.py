@@ -16,6 +16,7 @@ from fedrag.core.question import Question
 from reasoner.backends import Surroundings, extractive
 from reasoner.chat import ChatModel
 from reasoner.heads import load
+from reasoner.instructions import disarmed
 from reasoner.language_model import LanguageModel
 from reasoner.prompts import FENCE_BYTES
 from reasoner.strategies import STRATEGIES, Parts, Strategy, Unreadable
@@ -59,6 +60,11 @@ class Generative:
         """Always an answer or an abstention; never raises for what the model or its server does."""
         if not evidence.passages:
             return await self.fallback.reason(question, evidence, deadline)
+        evidence, found = disarmed(evidence)
+        made = await self._reasoned(question, evidence, deadline)
+        return made.model_copy(update={"report": made.report.model_copy(update={"instructions_found": found})})
+
+    async def _reasoned(self, question: Question, evidence: Evidence, deadline: Deadline) -> Reasoning:
         left = deadline.remaining_ms()
         kept = 1 - min(RESERVED_SHARE, RESERVED_MS / left) if left > 0 else 1.0
         try:

@@ -113,13 +113,15 @@ class Abstention(Wire):
 
 class ReasonerReport(Wire):
     """Who reasoned, and what had to be put right. `fallback` names why the configured model did not answer itself;
-    `cut_short`: whether time or a budget ended it, and this is the best answer until then."""
+    `cut_short`: whether time or a budget ended it, and this is the best answer until then; `instructions_found`:
+    sentences of passages that address the reader instead of telling anything, and were left out."""
 
     backend: Name
     model: Name
     strategy: Name
     fallback: str = ""
     cut_short: bool = False
+    instructions_found: Count = 0
     citations_dropped: Count = 0
     passages_trimmed: Count = 0
     retries: Count = 0

@@ -37,6 +37,7 @@ from fedrag.encoders.remembering import Remembering
 from reasoner.backends import BackendBuilder, Surroundings
 from reasoner.conclusion import Conclusion, conclude
 from reasoner.heads import Heads, load
+from reasoner.instructions import disarmed
 from reasoner.statements import MAXIMUM_STATEMENTS, Statement, read
 from reasoner.votes import chosen, votes
 
@@ -79,6 +80,11 @@ class Extractive:
         """There is nothing to give back."""
 
     def _reason(self, question: Question, evidence: Evidence, maximum: int) -> Reasoning:
+        evidence, found = disarmed(evidence)
+        made = self._reasoned(question, evidence, maximum)
+        return made.model_copy(update={"report": made.report.model_copy(update={"instructions_found": found})})
+
+    def _reasoned(self, question: Question, evidence: Evidence, maximum: int) -> Reasoning:
         encoder = Remembering(self.encoder)
         reading = read(question, evidence, encoder, self.heads.support, min(maximum, MAXIMUM_STATEMENTS))
         if not reading.statements:
