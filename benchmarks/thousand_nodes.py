@@ -46,6 +46,7 @@ from fedrag.terminal import progress
 from retriever_node.indexes import INDEXES
 from retriever_node.prototypes import MINIMUM_MEMBERS, prototypes
 from router.policies import ROUTING_POLICIES
+from router.policies.mixture import MixtureRouting, Settings
 
 K: Final = 10
 RECALL: Final = 0.95
@@ -193,6 +194,19 @@ def router_ms(described: Descriptions, questions: FloatMatrix, repetitions: int)
     return took
 
 
+def prepare_ms(described: Descriptions) -> tuple[float, float]:
+    """What the first question after a change would wait for, if nothing were prepared: all hospitals described, and one
+    of them anew."""
+    policy, took = MixtureRouting(Settings()), []
+    anew = (described[0].model_copy(update={"version": 2}), *described[1:])
+    for some in (described, anew):
+        started = time.perf_counter()
+        with threadpool_limits(1):
+            policy.prepare(some, IDENTITY.comparable_with, IDENTITY.dimension)
+        took.append((time.perf_counter() - started) * 1000)
+    return took[0], took[1]
+
+
 def full_catalogue(world: TopicalWorld, random: np.random.Generator) -> Descriptions:
     """As many hospitals, each with all its 32 prototypes: means of passages drawn at random."""
     made = []
@@ -249,6 +263,7 @@ class Federation:
     memory_bytes: int
     router_ms: Mapping[str, list[list[float]]]
     merge_ms: list[float]
+    prepare_ms: Mapping[str, tuple[float, float]]
 
 
 def measure(
@@ -290,6 +305,7 @@ def measure(
         memory_bytes=memory_bytes(described),
         router_ms={name: router_ms(some, world.questions[:TIMED], repetitions) for name, some in catalogues.items()},
         merge_ms=merge_ms(world.nodes, random, 3 * repetitions),
+        prepare_ms={name: prepare_ms(some) for name, some in catalogues.items()},
     )
 
 
@@ -305,13 +321,20 @@ def report(made: Sequence[Federation]) -> str:
     )
     times = Table(
         "One routing decision",
-        ("federation", "hospitals", "catalogue", "p50 ms", "p99 ms"),
+        ("federation", "hospitals", "catalogue", "p50 ms", "p99 ms", "prepared, ms: all", "one anew"),
         tuple(
-            (one.title, one.nodes, name, *(spread(percentiles(took, share)) for share in (50, 99)))
+            (
+                one.title,
+                one.nodes,
+                name,
+                *(spread(percentiles(took, share)) for share in (50, 99)),
+                *one.prepare_ms[name],
+            )
             for one in made
             for name, took in one.router_ms.items()
         ),
-        note=f"Of {TIMED} questions, median over repetitions, least and most.",
+        note=f"Of {TIMED} questions, median over repetitions, least and most. Prepared: once after descriptions have "
+        "changed, beside the questions.",
     )
     sizes = Table(
         "What knowing them costs, and merging",

@@ -5,7 +5,7 @@ hold n Q((θ - q · μ) / σ) passages above θ, Q being the upper tail of the s
 which all hospitals together hold a given number of passages.
 """
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from math import ceil, log, sqrt
 from typing import Final
@@ -49,34 +49,70 @@ class Prototypes:
     unknown: npt.NDArray[np.bool_]
 
 
-def stack(collections: Sequence[CollectionDescription], comparable_with: str, dimension: int) -> Prototypes:
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """One description's prototypes as arrays; None where they cannot be compared."""
+
+    described: CollectionDescription
+    vectors: FloatMatrix | None
+    masses: Floats
+    spreads: Floats
+
+
+UnpackedByName = MutableMapping[tuple[NodeId, NodeId], Unpacked]
+
+
+def stack(
+    collections: Sequence[CollectionDescription],
+    comparable_with: str,
+    dimension: int,
+    unpacked: UnpackedByName | None = None,
+) -> Prototypes:
     """What a description may claim is clamped: vectors to length 1, spreads to MAXIMUM_SPREAD, and the masses of a
-    collection together to its stated number of passages."""
+    collection together to its stated number of passages. `unpacked`: descriptions that were unpacked before, for the
+    same encoder; those that are the same are not unpacked again, and what is gone is taken out."""
     nodes = tuple(sorted({described.node for described in collections}))
     position = {node: at for at, node in enumerate(nodes)}
     unknown = np.zeros(len(nodes), dtype=np.bool_)
-    rows: list[FloatVector] = []
-    masses: list[float] = []
-    spreads: list[float] = []
-    owners: list[int] = []
+    before, made = unpacked if unpacked is not None else {}, {}
     for described in sorted(collections, key=lambda described: (described.node, described.collection)):
-        passages = min(described.passages, MAXIMUM_PASSAGES)
-        comparable = described.encoder.comparable_with == comparable_with
-        vectors = [decode_vector(prototype.vector) for prototype in described.prototypes] if comparable else []
-        if not vectors or any(vector.size != dimension for vector in vectors):
-            unknown[position[described.node]] |= passages > 0
-            continue
-        rows.extend(_at_most_unit(vector) for vector in vectors)
-        masses.extend(_clamped_masses(described.prototypes, passages))
-        spreads.extend(min(max(prototype.spread, MINIMUM_SPREAD), MAXIMUM_SPREAD) for prototype in described.prototypes)
-        owners.extend([position[described.node]] * len(vectors))
+        name = (described.node, described.collection)
+        kept = before.get(name)
+        if kept is None or kept.described is not described:
+            kept = _unpack(described, comparable_with, dimension)
+        made[name] = kept
+        if kept.vectors is None:
+            unknown[position[described.node]] |= described.passages > 0
+    if unpacked is not None:
+        unpacked.clear()
+        unpacked.update(made)
+    held = [one for one in made.values() if one.vectors is not None]
+    nothing = np.zeros(0, dtype=np.float32)
+    sizes = [len(one.masses) for one in held]
     return Prototypes(
         nodes=nodes,
-        vectors=np.array(rows, dtype=np.float32).reshape(len(rows), dimension),
-        masses=np.array(masses, dtype=np.float32),
-        spreads=np.array(spreads, dtype=np.float32),
-        owners=np.array(owners, dtype=np.int64),
+        vectors=np.concatenate(
+            [np.zeros((0, dimension), np.float32), *(one.vectors for one in held if one.vectors is not None)]
+        ),
+        masses=np.concatenate([nothing, *(one.masses for one in held)]),
+        spreads=np.concatenate([nothing, *(one.spreads for one in held)]),
+        owners=np.repeat(np.array([position[one.described.node] for one in held], dtype=np.int64), sizes),
         unknown=unknown,
+    )
+
+
+def _unpack(described: CollectionDescription, comparable_with: str, dimension: int) -> Unpacked:
+    passages, nothing = min(described.passages, MAXIMUM_PASSAGES), np.zeros(0, dtype=np.float32)
+    comparable = described.encoder.comparable_with == comparable_with
+    vectors = [decode_vector(prototype.vector) for prototype in described.prototypes] if comparable else []
+    if not vectors or any(vector.size != dimension for vector in vectors):
+        return Unpacked(described, None, nothing, nothing)
+    spreads = [min(max(prototype.spread, MINIMUM_SPREAD), MAXIMUM_SPREAD) for prototype in described.prototypes]
+    return Unpacked(
+        described,
+        np.array([_at_most_unit(vector) for vector in vectors], dtype=np.float32),
+        np.array(_clamped_masses(described.prototypes, passages), dtype=np.float32),
+        np.array(spreads, dtype=np.float32),
     )
 
 

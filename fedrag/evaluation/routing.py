@@ -30,18 +30,25 @@ from fedrag.evaluation.simulation import SimulatedFederation
 from fedrag.evaluation.splits import lay_out
 from router.choosing import fewest as fewest_of
 from router.expectation import stack
+from router.groups import weighted_k_means
 from router.learning import Learned, Outcome
+from router.policies.kmeans import KMeansRouting
+from router.policies.kmeans import Settings as CellSettings
 from router.policies.mixture import MixtureRouting, Settings
 
 PRODUCT: Final = "fedrag: mixture, learned"
 UNTAUGHT: Final = "fedrag: mixture, descriptions alone"
 PROTOTYPES: Final = "fedrag: prototypes"
+CELLS: Final = "fedrag: kmeans, learned"
+PADDED: Final = "fedrag: mixture, learned, padded to"
 ORACLE: Final = "oracle: fewest of equal recall"
 BROADCAST: Final = "broadcast"
 EQUAL: Final = 0.95
 SETS_UP_TO: Final = 12
 """Hospitals, of which every set is tried as a constant choice."""
 EVERY_UP_TO: Final = 16
+TOPICS: Final = 12
+"""Of the questions, which an observer of contacts tries to name."""
 COVERAGES: Final = tuple(round(0.5 + 0.02 * step, 2) for step in range(25))
 Scores = Mapping[str, Any]
 
@@ -51,6 +58,7 @@ class Fold:
     """What was learned from the questions of the other folds."""
 
     mixture: MixtureRouting
+    kmeans: KMeansRouting
     prior: tuple[str, ...]
     constants: tuple[tuple[str, ...], ...]
     tfidf: TfidfNeighbours
@@ -73,6 +81,7 @@ class RoutingContenders:
         self._row = {query.id: row for row, query in enumerate(corpus.queries)}
         self._stands_for = [document.stands_for for document in corpus.documents]
         self._untaught = MixtureRouting(Settings(exploration=0, told=len(self.nodes)))
+        self._topics = weighted_k_means(corpus.asked, np.ones(len(corpus.asked)), TOPICS)
         self._outcomes: dict[int, Outcome] = {}
         self._folds: dict[int, Fold] = {}
 
@@ -88,6 +97,7 @@ class RoutingContenders:
                 PRODUCT: fold.mixture,
                 UNTAUGHT: self._untaught,
                 PROTOTYPES: self._federation.policies["prototypes"],
+                CELLS: fold.kmeans,
             }.items()
         }
         orders = {name: tuple(one.node for one in decision.ranking) for name, decision in decisions.items()}
@@ -101,6 +111,7 @@ class RoutingContenders:
         }
         chosen = {name: decision.selected for name, decision in decisions.items()} | {ORACLE: orders[ORACLE]}
         chosen |= {"RAGRoute": fold.ragroute.selected(vector)} if fold.ragroute else {}
+        padded = {f"{PADDED} {number}": self._padded(fold.mixture, vector, number) for number in self._paddings()}
         promised = np.array([one.probability for one in decisions[PRODUCT].ranking])
         drawn = {
             name: [found.recall(order[:number]) for number in steps_of(len(self.nodes))]
@@ -112,12 +123,27 @@ class RoutingContenders:
             "fold": fold_of(query.group or query.id),
             "broadcast": everything,
             "curves": drawn,
-            "chosen": {name: (found.recall(nodes), len(nodes)) for name, nodes in chosen.items()},
+            "chosen": {name: (found.recall(nodes), len(nodes)) for name, nodes in (chosen | padded).items()},
+            "topic": int(np.argmax(self._topics @ vector)),
+            "contacts": {
+                name: [int(node in nodes) for node in self.nodes]
+                for name, nodes in ({name: one.selected for name, one in decisions.items()} | padded).items()
+            },
             "covering": [
                 (found.recall(orders[PRODUCT][:number]), number)
                 for number in (fewest_of(promised, coverage) for coverage in COVERAGES)
             ],
         }
+
+    def _paddings(self) -> tuple[int, ...]:
+        """A half and three quarters of the hospitals."""
+        return tuple(sorted({max(1, len(self.nodes) // 2), max(1, 3 * len(self.nodes) // 4)}))
+
+    def _padded(self, policy: MixtureRouting, vector: FloatVector, number: int) -> tuple[str, ...]:
+        settings = Settings(exploration=0, told=len(self.nodes), padded=number)
+        limits = RoutingLimits(len(self.nodes), K)
+        padding = policy.set_to(settings)
+        return padding.route(vector, self._encoder.comparable_with, self._described, limits).selected
 
     def fold(self, number: int) -> Fold:
         if number not in self._folds:
@@ -129,23 +155,25 @@ class RoutingContenders:
         rows = [row for row, query in enumerate(corpus.queries) if fold_of(query.group or query.id) != fold]
         past = [self._relevance[row] for row in rows]
         learnable = len(nodes) <= LEARNED_UP_TO and len(rows) * len(nodes) >= LEARNED_FROM
+        learned = self._learned_from(rows)
         return Fold(
-            mixture=self._taught(rows),
+            mixture=self._untaught.informed_by(learned),
+            kmeans=KMeansRouting(CellSettings()).informed_by(learned),
             prior=popularity_prior(past, nodes),
             constants=_constants(past, nodes),
             tfidf=TfidfNeighbours([corpus.queries[row].text for row in rows], past, nodes),
             ragroute=self._ragroute(rows) if learnable else None,
         )
 
-    def _taught(self, rows: Sequence[int]) -> MixtureRouting:
-        """The product after these questions: cells from the prototypes, counts from which hospitals' passages among the
-        first ten were relevant."""
+    def _learned_from(self, rows: Sequence[int]) -> Learned:
+        """What the product knows after these questions: cells from the prototypes, counts from which hospitals'
+        passages among the first ten were relevant."""
         means = self._encoder.comparable_with
         published = stack(self._described, means, self._encoder.dimension)
         learned = Learned.beginning(means, published.vectors, published.masses)
         for row in rows:
             learned = learned.after(self._outcome(row))
-        return self._untaught.informed_by(learned)
+        return learned
 
     def _outcome(self, row: int) -> Outcome:
         """Of one question that was put to everybody."""
@@ -242,7 +270,12 @@ def measure(task: RetrievalTask, run: Run, encoder: Encoder) -> Findings:
 def findings(results: Sequence[Scores], hospitals: int, seed: int) -> Findings:
     steps = steps_of(hospitals)
     return Findings(
-        (_recalls(results, steps), _differences(results, steps, hospitals, seed), _contacts(results, hospitals, seed)),
+        (
+            _recalls(results, steps),
+            _differences(results, steps, hospitals, seed),
+            _contacts(results, hospitals, seed),
+            _leakage(results, hospitals),
+        ),
         (_picture(results, steps),),
         (
             """Routing: exact search and merging by similarity, so that only the choice of hospitals differs. What \
@@ -324,6 +357,45 @@ def _contacts(results: Sequence[Scores], hospitals: int, seed: int) -> Table:
         ("method", f"R@{K} / broadcast's", "hospitals", "of the oracle's", "recall minus broadcast's"),
         tuple(rows),
     )
+
+
+def _leakage(results: Sequence[Scores], hospitals: int) -> Table:
+    """An observer of connections, who knows for the questions of the other folds who was asked and what the topic was,
+    names the likeliest topic: naive Bayes over who is asked and who is not."""
+    topics = np.array([int(one["topic"]) for one in results], dtype=np.int64)
+    folds = np.array([int(one["fold"]) for one in results], dtype=np.int64)
+    seen = {
+        name: np.array([one["contacts"][name] for one in results], dtype=np.float64).reshape(len(results), hospitals)
+        for name in (results[0]["contacts"] if results else ())
+    }
+    seen[BROADCAST] = np.ones((len(results), hospitals))
+    rows: list[tuple[Cell, ...]] = []
+    for name, contacts in seen.items():
+        named = topics_named(contacts, topics, folds)
+        rows.append((name, mean((named == topics).astype(float).tolist()), float(contacts.sum(axis=1).mean())))
+    return Table(
+        f"What who is asked tells of the question: its topic, one of {TOPICS}, named by an observer of connections",
+        ("method", "topics named right", "hospitals asked"),
+        tuple(rows),
+        note="Broadcast: the commonest topic is always named. Topics are groups of the questions' vectors.",
+    )
+
+
+def topics_named(
+    contacts: npt.NDArray[np.float64], topics: npt.NDArray[np.int64], folds: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Of every question, from the other folds' contacts (questions, hospitals) and topics."""
+    named = np.zeros(len(topics), dtype=np.int64)
+    for fold in np.unique(folds):
+        past, now = folds != fold, folds == fold
+        scores = np.full((int(now.sum()), TOPICS), -np.inf)
+        for topic in np.unique(topics[past]):
+            held = contacts[past & (topics == topic)]
+            asked = (held.sum(axis=0) + 1) / (len(held) + 2)
+            likely = contacts[now] @ np.log(asked) + (1 - contacts[now]) @ np.log(1 - asked)
+            scores[:, topic] = likely + np.log(len(held))
+        named[now] = np.argmax(scores, axis=1)
+    return named
 
 
 def _tuned(judged: Sequence[Scores]) -> list[tuple[float, float]]:

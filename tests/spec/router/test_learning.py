@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from router.learning import STRENGTH, Experience, Learned, Outcome
+from router.learning import LEAST, MOST, STRENGTH, Experience, Learned, Outcome
 
 EAST, NORTH = np.eye(2, dtype=np.float32)
 ABOUT = np.array([[1, 0], [0.99, 0.141], [0, 1], [0.141, 0.99]], dtype=np.float32)
@@ -112,3 +112,37 @@ def test_the_true_rate_is_recovered_from_a_stream():
         learned = learned.after(Outcome(directions[at], {"a": 0.3}, {"a": float(random.random() < rates[at])}))
     for at, rate in enumerate(rates):
         assert 0.3 * learned.correction(directions[at])[0][0] == pytest.approx(rate, abs=0.06)
+
+
+def test_a_verdict_puts_right_what_was_counted():
+    """Said to be useless after all: the cells of that question lose what they had counted, no others, nothing below
+    zero."""
+    learned = taught(Outcome(EAST, {"a": 0.5, "b": 0.5}, {"a": 1.0}), Outcome(NORTH, {"a": 0.5}, {"a": 1.0}))
+    judged = learned.judged(learned.cells_of(EAST), {"a": -1.0, "b": 1.0})
+    column = {node: at for at, node in enumerate(judged.nodes)}
+    east = judged.centres @ EAST > 0.9
+    assert judged.useful[east][:, column["a"]].sum() == 0
+    assert judged.useful[east][:, column["b"]].sum() == 1
+    assert judged.useful[~east][:, column["a"]].sum() == 1
+    assert judged.judged(learned.cells_of(EAST), {"a": -5.0}).useful.min() == 0
+    assert (judged.asked == learned.asked).all()
+
+
+def test_no_streak_silences_a_hospital_or_makes_it_of_nothing():
+    """A thousand outcomes of one kind, and the correction stays within its bounds."""
+    bad = taught(*[Outcome(EAST, {"a": 0.9, "b": 0.001}, {"a": 0.0, "b": 1.0})] * 1000)
+    corrections = dict(zip(bad.nodes, bad.correction(EAST)[0], strict=True))
+    assert corrections == pytest.approx({"a": LEAST, "b": MOST})
+
+
+def test_cells_are_made_anew_when_far_more_is_described():
+    """Of four prototypes at first, of forty now: all counts are kept, in cells near where they were."""
+    learned = taught(*[Outcome(EAST, {"a": 0.5}, {"a": 1.0})] * 8)
+    assert learned.regrouped(ABOUT, np.ones(4)) is learned
+    random = np.random.default_rng(0)
+    many = np.concatenate([one + 0.05 * random.standard_normal((20, 2)) for one in (EAST, NORTH)]).astype(np.float32)
+    moved = learned.regrouped(many, np.ones(40))
+    assert len(moved.centres) == 40
+    assert moved.asked.sum() == pytest.approx(learned.asked.sum())
+    assert moved.asked[moved.centres @ NORTH > 0.9].sum() == 0
+    assert moved.correction(EAST)[0][0] > 1.5

@@ -1,5 +1,7 @@
 """Whom the `mixture` policy asks. Two dimensions do: a query along x, collections along x or y."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,8 @@ LIMITS = RoutingLimits(maximum_nodes=100, passages=10)
 
 
 def policy(**settings):
-    return ROUTING_POLICIES.build("mixture", {"exploration": 0, **settings})
+    """Not asking everybody where prototypes lie alike, which a test of its own is about."""
+    return ROUTING_POLICIES.build("mixture", {"exploration": 0, "telling": 0, **settings})
 
 
 def route(made, collections, ours, query=QUERY, limits=LIMITS):
@@ -142,3 +145,89 @@ def test_outcomes_are_of_those_asked_and_promise_what_the_description_does(descr
     outcome = policy().informed_by(learned).outcome(QUERY, ours, collections, {"a": 1.0, "left": 1.0})
     assert outcome.expected == pytest.approx({"a": 0.49 + 0.02 / 3}, rel=0.01)
     assert outcome.useful == {"a": 1.0}
+
+
+def test_where_descriptions_tell_nothing_near_the_question_everyone_is_asked(describe, ours):
+    """Four hospitals alike along x, large and small; two others that have a place of their own. Only a question along
+    x is put to all."""
+    collections = [describe(f"x{at}", (NEAR, 10 + 300 * (at == 0), 0.05)) for at in range(4)]
+    collections += [describe("y", ([0, 0.9, 0], 50, 0.05)), describe("z", ([0, 0, 0.9], 50, 0.05))]
+    along, across = (route(policy(telling=0.33), collections, ours, query=query) for query in (QUERY, ACROSS))
+    assert len(along.selected) == 6
+    assert "hardly tell them apart" in along.why
+    assert across.selected == ("y",)
+    assert len(route(policy(telling=0), collections, ours).selected) < 6
+
+
+def test_a_target_of_the_question_takes_the_place_of_the_policys_own(describe, ours):
+    """Shares 60, 30, 9 and 1; the fewest that reach the target, but no fewer than asked for, under the cap."""
+    masses = {"a": 60, "b": 30, "c": 9, "d": 1}
+    collections = [describe(node, (NEAR, 10 * mass, 0.05)) for node, mass in masses.items()]
+    made = policy(coverage=0.95, background=0)
+    for limits, nodes in (
+        (RoutingLimits(9, 10, target=0.5), 1),
+        (RoutingLimits(9, 10, target=0.999), 4),
+        (RoutingLimits(9, 10, target=0.5, minimum_nodes=3), 3),
+        (RoutingLimits(2, 10, target=0.999, minimum_nodes=3), 2),
+    ):
+        assert len(route(made, collections, ours, limits=limits).selected) == nodes
+
+
+def test_who_wants_more_passages_asks_further_away(describe, ours):
+    """The second hospital is some way off: left out for one passage, asked for fifty."""
+    collections = [describe("near", ([0.9, 0, 0], 100, 0.05)), describe("off", ([0.7, 0.2, 0], 100, 0.05))]
+    made = policy(coverage=0.9, background=0)
+    asked = [len(route(made, collections, ours, limits=RoutingLimits(9, passages)).selected) for passages in (1, 50)]
+    assert asked == [1, 2]
+
+
+def test_padding_asks_as_many_whatever_the_question_and_the_same_for_the_same_one(describe, ours):
+    """One of twenty is worth asking; five are asked, who else being drawn anew for another question, never the one that
+    holds nothing, and never above the cap."""
+    collections = [describe("h00", (NEAR, 100, 0.05)), describe("empty", passages=0)]
+    collections += [describe(f"h{at:02}", (FAR, 100, 0.05)) for at in range(1, 20)]
+    random, drawn = np.random.default_rng(0), set()
+    for _ in range(40):
+        query = np.append([1.0], random.normal(scale=0.01, size=2)).astype(np.float32)
+        query /= np.linalg.norm(query)
+        first, again = (route(policy(padded=5), collections, ours, query=query) for _ in range(2))
+        assert first.selected == again.selected
+        assert len(first.selected) == 5
+        assert "h00" in first.selected
+        drawn |= set(first.selected)
+        assert len(route(policy(padded=5), collections, ours, query=query, limits=RoutingLimits(3, 10)).selected) == 3
+    assert len(drawn) > 15
+    assert "empty" not in drawn
+
+
+def test_what_is_derived_again_is_what_would_be_derived_from_nothing(describe, ours):
+    """One hospital of thirty describes itself anew, one leaves, one comes: the policy that knew the others decides as
+    one that never did."""
+    random = np.random.default_rng(1)
+
+    def described(at, version):
+        means = random.normal(size=(3, 3))
+        return describe(
+            f"h{at:02}", *[((0.8 * one / np.linalg.norm(one)).tolist(), 20, 0.05) for one in means], version=version
+        )
+
+    before = [described(at, 1) for at in range(30)]
+    after = [*before[1:7], described(7, 2), *before[8:], described(30, 1)]
+    old = policy()
+    route(old, before, ours)
+    for _ in range(5):
+        query = random.normal(size=3)
+        query = (query / np.linalg.norm(query)).astype(np.float32)
+        assert route(old, after, ours, query=query) == route(policy(), after, ours, query=query)
+
+
+def test_a_line_over_the_cells_is_learned_of_those_that_cannot_be_compared_alone(describe, ours):
+    """And moves their probability towards what it says."""
+    collections = [describe("known", (NEAR, 100, 0.05)), describe("words", passages=9, encoder="theirs")]
+    learned = taught(policy(), collections, ours, {"known": 1.0, "words": 0.0})
+    assert learned.regressions.nodes == ("words",)
+    wise = {one.node: one.probability for one in route(policy().informed_by(learned), collections, ours).ranking}
+    plain = replace(learned, regressions=None)
+    counts = {one.node: one.probability for one in route(policy().informed_by(plain), collections, ours).ranking}
+    assert wise["known"] == counts["known"]
+    assert wise["words"] < counts["words"]

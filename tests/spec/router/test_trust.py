@@ -1,0 +1,138 @@
+"""What a description counts for follows from what was seen, and from nothing it says."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fedrag.core.collection import EncoderIdentity
+from fedrag.evaluation import hijacking
+from fedrag.evaluation.hijacking import Attack, Forgery, World
+from router.trust import DENIED, Density, Record, Standing, Trust, moved, sighting
+
+DIMENSION = 48
+NODES = tuple(f"hospital-{at}" for at in range(8))
+ENCODER = EncoderIdentity(
+    name="made",
+    weights_sha256="0" * 64,
+    precision="fp32",
+    dimension=DIMENSION,
+    maximum_tokens=128,
+    languages=("en",),
+)
+
+
+def near(centre, number, random, width=0.11):
+    rows = centre + width * random.standard_normal((number, DIMENSION))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    """Eight hospitals with a topic each, and public questions about every topic."""
+    random = np.random.default_rng(7)
+    shared = random.standard_normal(DIMENSION)
+    centres = [random.standard_normal(DIMENSION) + 0.5 * shared for _ in NODES]
+    centres = [centre / np.linalg.norm(centre) for centre in centres]
+    held = {node: near(centre, 120, random) for node, centre in zip(NODES, centres, strict=True)}
+    questions = [near(centre, 25, random) for centre in centres]
+    relevant = tuple(frozenset({node}) for node in NODES for _ in range(25))
+    pool = np.concatenate([near(centre, 40, random) for centre in centres])
+    return World(ENCODER, NODES, held, np.concatenate(questions), relevant, pool)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("forgery", [Forgery.MEAN, Forgery.PROXIES, Forgery.WORDS])
+def test_forged_descriptions_win_nothing_from_the_first_question(world, forgery, number) -> None:
+    """Believed, they hijack; seen through, they are not among the first three at a single question."""
+    attack = Attack(NODES[1 : 1 + number], NODES[0], forgery)
+    questions = list(range(25))
+    believing = hijacking.undefended(world, attack, questions, seed=0)
+    course, trust = hijacking.defended(world, attack, questions, seed=0)
+    assert np.mean(believing.hijacked(attack.malicious, 3)) > 0.5
+    assert sum(course.hijacked(attack.malicious, 3)) == 0
+    assert all(trust.standing(node) is Standing.BELIEVED for node in NODES if node not in attack.malicious)
+    assert all(trust.standing(node) is not Standing.BELIEVED for node in attack.malicious)
+
+
+def test_who_turns_after_the_audit_loses_it_at_once(world) -> None:
+    """The jump is seen in the description itself, before any probe."""
+    attack = Attack((NODES[1],), NODES[0], Forgery.PROXIES, late=True)
+    course, trust = hijacking.defended(world, attack, list(range(25)), seed=0)
+    assert sum(course.hijacked(attack.malicious, 3)) == 0
+    assert trust.standing(NODES[1]) is not Standing.BELIEVED
+
+
+def test_honest_hospitals_lose_nothing(world) -> None:
+    believing, trusting, trust = hijacking.honest_recall(world, list(range(0, 200, 5)), seed=0)
+    assert trusting == believing
+    assert {trust.standing(node) for node in NODES} == {Standing.BELIEVED}
+
+
+@pytest.mark.parametrize("probed", [True, False])
+def test_a_newcomer_is_chosen_for_its_own_topics(world, probed) -> None:
+    made = hijacking.newcomer(world, NODES[3], probed=probed, seed=1)
+    assert made.before is not None
+    assert made.before <= (0 if probed else 20)
+
+
+def test_what_is_not_seen_counts_for_nothing(world) -> None:
+    """Neither claims nor passages make up for it."""
+    record = Record.beginning(Density(world.held[NODES[0]][:3], np.array([1e9, 1e9, 1e9])))
+    assert record.standing is Standing.AUDIT
+    assert record.counted().sum() == 0
+
+
+def test_the_operators_word_counts_until_the_description_jumps(world) -> None:
+    claims = Density(world.held[NODES[0]][:5], np.full(5, 20.0))
+    elsewhere = Density(world.held[NODES[4]][:5], np.full(5, 20.0))
+    record = Record.beginning(claims, vouched=True)
+    assert record.counted().sum() == 100
+    assert record.describing(claims) is record
+    assert record.describing(elsewhere).counted().sum() == 0
+
+
+def test_what_moved_is_the_share_of_passages_beyond_the_bound() -> None:
+    """One of two clusters of 30 and 10 passages went to the other side of the sphere: a quarter, or three."""
+    here, there = np.eye(DIMENSION, dtype=np.float32)[:2]
+    before = Density(np.stack([here, there]), np.array([30.0, 10.0]))
+    assert moved(Density(np.stack([here, -there]), np.array([30.0, 10.0])), before) == pytest.approx(0.25)
+    assert moved(Density(np.stack([-here, there]), np.array([30.0, 10.0])), before) == pytest.approx(0.75)
+    assert moved(Density(np.stack([here, there]), np.array([100.0, 39.0])), before) == 0
+    assert moved(Density(np.stack([here, there]), np.array([121.0, 0.0])), before) == 1
+
+
+def test_shares_of_what_was_shown_follow_its_similarity() -> None:
+    """exp(.06 / .06) = e times as much for a passage .06 more like the question."""
+    seen = sighting(np.zeros(4, dtype=np.float32), {"a": np.array([0.56]), "b": np.array([0.5]), "c": np.array([])})
+    assert seen.found["a"] / seen.found["b"] == pytest.approx(np.e)
+    assert sum(seen.found.values()) == pytest.approx(1)
+    assert seen.found["c"] == 0
+    assert seen.best == {"a": 0.56, "b": 0.5}
+
+
+def test_one_lie_is_the_whole_organisations(world) -> None:
+    """Its other hospital is believed nothing either; one of another organisation is."""
+    records = {node: Record.beginning(Density(world.held[node][:5], np.full(5, 9.0)), vouched=True) for node in NODES}
+    records[NODES[0]] = replace(records[NODES[0]], denied=DENIED)
+    trust = Trust(records, {NODES[0]: "trust-a", NODES[1]: "trust-a"})
+    assert [trust.standing(node) for node in NODES[:3]] == [
+        Standing.DISTRUSTED,
+        Standing.DISTRUSTED,
+        Standing.BELIEVED,
+    ]
+
+
+def test_distrust_fades_slowly(world) -> None:
+    record = replace(Record.beginning(Density(world.held[NODES[0]][:5], np.full(5, 9.0)), vouched=True), denied=5.0)
+    assert record.faded(0.9).standing is Standing.DISTRUSTED
+    assert record.faded(0.5).standing is Standing.BELIEVED
+
+
+def test_claims_above_what_its_own_offers_admit_of_are_lies(world) -> None:
+    """The best of a cluster is at least as like a question as its mean."""
+    query = world.held[NODES[0]][0]
+    trust = Trust({"liar": Record.beginning(Density(query[None, :], np.array([50.0])))})
+    for _ in range(3):
+        trust = trust.after(sighting(query, {"liar": np.array([0.3])}), probe=True)
+    assert trust.standing("liar") is Standing.DISTRUSTED
