@@ -8,6 +8,7 @@ from datetime import date
 from typing import Final
 
 from retriever_node.documents import Document
+from retriever_node.facts import Fact, distinct
 from retriever_node.outline import laid_out
 from retriever_node.sources import SourceFile, document
 
@@ -76,6 +77,7 @@ def patient_document(
     parts: Iterable[tuple[str, str]],
     version: str = "",
     encounter: str = "",
+    facts: Iterable[Fact] = (),
 ) -> Document:
     """A document about people, from (heading, text): the only place where one is made, so that nothing goes round the
     removal. `document_id` is opaque (`SourceFile.opaque_id`); the file's name, which often is the person's, is shown
@@ -93,6 +95,7 @@ def patient_document(
         patients=known.patients,
         encounter=encounter,
         identifiers=known.identifiers,
+        facts=distinct(facts) if len(known.patients) == 1 else (),
     )
 
 

@@ -30,8 +30,8 @@ _BATCH: Final = 256
 _WORTH_PROCESSES: Final = 4_000
 """Passages; fewer are done before other processes have started."""
 
-_Task = tuple[Passage, tuple[str, ...]]
-"""A passage, and what is known to name its patients."""
+_Task = tuple[Passage, tuple[str, ...], tuple[str, ...]]
+"""A passage, what is known to name its patients, and their keys."""
 _Made = tuple[_Task, RedactedForm | None]
 
 
@@ -69,14 +69,19 @@ def releasable(
     recheck: bool = False,
 ) -> dict[int, Passage]:
     """By id those that may leave, as they may leave: where their collection redacts, in the form of the present version
-    and without a date. One without such a form is not among them, nor with `recheck` one whose form names a patient."""
+    and without a date. One without such a form is not among them, nor with `recheck` one whose form names a patient or
+    cannot be looked through. What the store raises is logged by its kind, and raised: then nothing may leave."""
     of_collection: dict[NodeId, list[Passage]] = {}
     for passage in passages:
         of_collection.setdefault(passage.collection, []).append(passage)
     found: dict[int, Passage] = {}
     for collection, some in of_collection.items():
         redaction = redactions[collection]
-        shown = some if redaction is None else _in_form(some, redaction, store, recheck=recheck)
+        try:
+            shown = some if redaction is None else tuple(_in_form(some, redaction, store, recheck=recheck))
+        except Exception as error:
+            _log.error("denied", code="forms_unreadable", collection=collection, error=type(error).__name__)
+            raise
         found.update((passage.passage_id, passage) for passage in shown)
     return found
 
@@ -102,8 +107,11 @@ def redact_collection(
     tasks = _tasks(store, collection, redaction.version, after)
     with closing(_made(tasks, redaction, store.document_key, processes)) as ready:
         for batch in ready:
-            store.put_redacted((passage.passage_id, known, form) for (passage, known), form in batch)
-            report += _report(redaction, [form for _, form in batch])
+            store.put_redacted((passage.passage_id, known, form) for (passage, known, _), form in batch)
+            made = _report(redaction, [form for _, form in batch])
+            report += made
+            if made.withheld:
+                _log.warning("denied", code="withheld", collection=collection, passages=made.withheld)
             done += len(batch)
             if progress:
                 progress(done, total)
@@ -118,16 +126,26 @@ def _in_form(
     known = store.known(ids) if recheck else {}
     for passage in passages:
         form = forms.get(passage.passage_id)
-        if form is not None and redaction.leaves(form, known.get(passage.passage_id, ())):
-            _log.error("known_identifier_in_form", collection=passage.collection, passage=passage.passage_id)
-        elif form is not None:
+        code = "no_form" if form is None else _named(redaction, form, known.get(passage.passage_id, ()))
+        if form is not None and not code:
             yield _as(form, passage)
+        else:
+            _log.warning("denied", code=code, collection=passage.collection, passage=passage.passage_id)
+
+
+def _named(redaction: Redaction, form: RedactedForm, known: Sequence[str]) -> str:
+    """Why this form may not leave; empty where it may."""
+    leaves = attempted(partial(redaction.leaves, form, known))
+    return "" if leaves is False else "known_identifier" if leaves else "not_looked_through"
 
 
 def _tasks(store: PassageStore, collection: str, version: str, after: int) -> Iterator[tuple[_Task, ...]]:
     while ids := store.unredacted(collection, version, after, _BATCH):
-        known = store.known(ids)
-        yield tuple((passage, known.get(passage.passage_id, ())) for passage in store.passages(ids))
+        known, whose = store.known(ids), store.provenance(ids)
+        yield tuple(
+            (one, known.get(one.passage_id, ()), whose[one.passage_id].patients if one.passage_id in whose else ())
+            for one in store.passages(ids)
+        )
         after = ids[-1]
 
 
@@ -156,7 +174,9 @@ def _made(
 def _redacted(redaction: Redaction, key: bytes, batch: tuple[_Task, ...]) -> tuple[_Made, ...]:
     """A passage that a detector fails on is withheld, and costs only itself."""
     return tuple(
-        ((passage, known), attempted(partial(redaction.form, passage, known, key))) for passage, known in batch
+        (task, attempted(partial(redaction.form, passage, known, key, patients)))
+        for task in batch
+        for passage, known, patients in (task,)
     )
 
 

@@ -16,11 +16,12 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from fedrag.redaction import Detector, pattern_detector, version_of
-from retriever_node.config import CollectionConfig
+from retriever_node.config import CollectionConfig, DateStyle, NameStyle, RedactConfig
 from retriever_node.documents import Passage
 from retriever_node.patients import Identity, KnownIdentifiers
 from retriever_node.sources import one_line
 from retriever_node.store import RedactedForm
+from retriever_node.surrogates import Surrogates
 
 _KINDS: Final = ("name", "date", "address", "contact", "identifier")
 """What `KnownIdentifiers` puts in place of what it takes out."""
@@ -33,22 +34,36 @@ _MAXIMUM_VERSION: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """A detector, and around it the removal of what is known to name the patients."""
+    """A detector, and around it the removal of what is known to name the patients. `names`, `dates`: what stands in
+    place of what the detector finds."""
 
     detector: Detector
+    names: NameStyle = "tag"
+    dates: DateStyle = "tag"
 
     @property
     def version(self) -> str:
-        """Equal where the same passage gets the same form: another rule is another version."""
-        return f"{self.detector.name}-{self.detector.version}-{_own_version()}"
+        """Equal where the same passage gets the same form: another rule or setting is another version."""
+        chosen = "".join(f"-{one}" for one in (self.names, self.dates) if one != "tag")
+        return f"{self.detector.name}-{self.detector.version}-{_own_version()}{chosen}"
 
-    def form(self, passage: Passage, known: Sequence[str], key: bytes) -> RedactedForm | None:
+    def form(
+        self, passage: Passage, known: Sequence[str], key: bytes, patients: Sequence[str] = ()
+    ) -> RedactedForm | None:
         """None where a known identifier is left. Ids and file names are whatever somebody called a file, often after a
-        person: the id becomes a keyed digest, the name of a file is shown nowhere."""
+        person: the id becomes a keyed digest, the name of a file is shown nowhere. `patients`: whom it is about."""
         digest = hmac.new(key, f"{passage.collection}\n{passage.document_id}".encode(), hashlib.sha256).hexdigest()[:32]
+        surrogates = Surrogates(
+            names=self.names,
+            dates=self.dates,
+            key=key,
+            document=digest,
+            patient=patients[0] if len(patients) == 1 else "",
+            never=frozenset(day for one in known if (day := _day(one))),
+        )
         name, title = _names(passage)
         name, title, section, version, text = (
-            self.detector.redactor.redact(self._removed(known, words))[0]
+            self._replaced(self._removed(known, words), surrogates)
             for words in (name or f"document {digest[:8]}", title, passage.section, passage.version, passage.text)
         )
         form = RedactedForm(
@@ -69,7 +84,15 @@ class Redaction:
 
     def counted(self, form: RedactedForm) -> Counter[str]:
         """How often each category is marked in the text."""
-        return Counter(mark[1:-1] for mark in _marks(self.detector.categories).findall(form.text))
+        marks = _marks(self.detector.categories).findall(form.text)
+        return Counter(mark[1:-1].partition("-")[0] for mark in marks)
+
+    def _replaced(self, text: str, surrogates: Surrogates) -> str:
+        parts, end = [], 0
+        for (start, stop), category in self.detector.find(text):
+            parts += [text[end:start], surrogates.of(category, text, start, stop)]
+            end = stop
+        return "".join([*parts, text[end:]])
 
     def _removed(self, known: Sequence[str], text: str) -> str:
         """Without what is known, but for what stands there as a mark already: somebody may be called Date."""
@@ -82,7 +105,12 @@ class Redaction:
 
 def redaction_of(collection: CollectionConfig) -> Redaction | None:
     """None for a collection that is released as it is."""
-    return Redaction(pattern_detector()) if collection.redacts else None
+    chosen = collection.redact
+    if not collection.redacts:
+        return None
+    if isinstance(chosen, RedactConfig):
+        return Redaction(pattern_detector(), chosen.names, chosen.dates)
+    return Redaction(pattern_detector())
 
 
 def _names(passage: Passage) -> tuple[str, str]:
@@ -95,12 +123,12 @@ def _names(passage: Passage) -> tuple[str, str]:
 @cache
 def _own_version() -> str:
     here = files(__package__)
-    return version_of([here / "redaction.py", here / "patients.py"])
+    return version_of([here / name for name in ("redaction.py", "patients.py", "surrogates.py")])
 
 
 @cache
 def _marks(categories: frozenset[str]) -> re.Pattern[str]:
-    return re.compile(rf"(\[(?:{'|'.join(sorted({*categories, *_KINDS}))})\])")
+    return re.compile(rf"(\[(?:{'|'.join(sorted({*categories, *_KINDS}))})(?:-[A-Z]{{3}})?\])")
 
 
 @lru_cache(maxsize=1024)

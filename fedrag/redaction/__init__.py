@@ -1,36 +1,44 @@
 """Taking identifiers out of text."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from fedrag.core.protocols import Redactor
-from fedrag.redaction.patterns import RECOGNISERS, PatternRedactor
+from fedrag.redaction.context import A_BIRTH_LABEL
+from fedrag.redaction.patterns import RECOGNISERS, PatternRedactor, identifiers
 
-__all__ = ["Detector", "PatternRedactor", "pattern_detector", "version_of"]
+__all__ = ["Detector", "PatternRedactor", "pattern_detector", "stands_after_birth", "version_of"]
+
+Found = tuple[tuple[int, int], str]
+"""Start and end of an identifier, and its category."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """A redactor, and which one it is: the same name and version redact the same text alike. `categories`: those it
-    puts in place of what it finds, `[CATEGORY]`."""
+    """What finds identifiers, in order and none overlapping, and which one it is: the same name and version find the
+    same in a text. `categories`: all that there are."""
 
     name: str
     version: str
     categories: frozenset[str]
-    redactor: Redactor
+    find: Callable[[str], Sequence[Found]]
 
 
 @cache
 def pattern_detector() -> Detector:
-    """The patterns of this package. Any change of one of its files is another version."""
-    rules = [one for one in files(__name__).iterdir() if one.name.endswith(".py")]
+    """The patterns and the name model of this package. Any change of one of its files is another version."""
+    rules = [one for one in files(__name__).iterdir() if one.name.endswith((".py", ".npz"))]
     categories = frozenset(one.category for one in RECOGNISERS)
-    return Detector("patterns", version_of(rules), categories, PatternRedactor())
+    return Detector("patterns", version_of(rules), categories, identifiers)
+
+
+def stands_after_birth(text: str, start: int) -> bool:
+    """Whether what begins at `start` is said to be a day of birth."""
+    return A_BIRTH_LABEL.holds(text, start)
 
 
 def version_of(sources: Iterable[Path | Traversable]) -> str:

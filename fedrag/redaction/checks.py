@@ -5,15 +5,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from fedrag.redaction.vocabulary import (
-    ABBREVIATIONS,
-    DRUG_AND_DISEASE_ENDINGS,
-    EPONYMS,
-    NOT_NAMES,
-    QUESTION_WORDS,
-    STATE_CODES,
-    STATE_NAMES,
-)
+from fedrag.redaction.vocabulary import EPONYMS, QUESTION_WORDS, STATE_CODES, STATE_NAMES
+from fedrag.redaction.words import CLINICAL_THING, is_clinical, is_common, plain
 
 Span = tuple[int, int]
 Check = Callable[[re.Match[str]], Span | None]
@@ -23,13 +16,11 @@ _SITE_WORDS: Final = frozenset(
 )
 _WORD: Final = re.compile(r"\S+")
 _LOCAL_PART: Final = re.compile(r"[\w.+-]+$")
-_CLINICAL_THING: Final = re.compile(
-    r"\s*(?:diseases?|syndromes?|signs?|scores?|scales?|tests?|criteri\w+|reflex|phenomenon|catheters?|tubes?|classif\w+"
-    r"|class|stage|grade|index|rules?|trials?|stud(?:y|ies)|guidelines?|palsy|lymphoma|sarcoma|contracture|fractures?"
-    r"|anae?mia|disorders?|nodes?|bod(?:y|ies)|dementia|valve|procedure|manoeuv\w+|maneuver|protocol|questionnaire"
-    r"|inventory|nodules?|rings?|formula|equation|vaccines?|booster|gait|splint|line|solution|curves?)\b",
-    re.IGNORECASE,
-)
+_FILE_NAME: Final = re.compile(r"[\w()+/\\.-]+$")
+_YEAR_OR_DATE: Final = re.compile(r"(?:19|20)\d\d(?:-\d\d?(?:-\d\d?)?)?|\d\d?-\d\d?-(?:19|20)\d\d")
+_LETTER_VALUES: Final = zip("ABCDEFGHJKLMNPRSTUVWXYZ", "12345678123457923456789", strict=True)
+_VALUES: Final = {**{str(digit): digit for digit in range(10)}, **{one: int(value) for one, value in _LETTER_VALUES}}
+_WEIGHTS: Final = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 _ADVICE: Final = re.compile(
     r"\s+(?:guidelines?|recommendations?|criteria|protocols?|scores?|rules?|stud(?:y|ies)|trials?)\b"
 )
@@ -93,10 +84,30 @@ def email(match: re.Match[str]) -> Span | None:
 
 
 def code(match: re.Match[str]) -> Span | None:
-    """At least three digits, and not a year."""
+    """At least three digits, and neither a year nor a date."""
     value = match.group()
     digits = sum(character.isdigit() for character in value)
-    return None if digits < 3 or re.fullmatch(r"(?:19|20)\d\d", value) else whole(match)
+    return None if digits < 3 or _YEAR_OR_DATE.fullmatch(value) else whole(match)
+
+
+def plate(match: re.Match[str]) -> Span | None:
+    """Five or more letters and digits, of both some: "7ABC123", "AB12 CDE"."""
+    value = "".join(match.group().split())
+    return whole(match) if len(value) > 4 and any(map(str.isdigit, value)) and any(map(str.isalpha, value)) else None
+
+
+def vehicle(match: re.Match[str]) -> Span | None:
+    """Letters and digits as 1 to 9, weighted by place, add up to the ninth modulo 11, with X for 10 (ISO 3779 as in
+    North America)."""
+    value = match.group()
+    total = sum(weight * _VALUES[character] for weight, character in zip(_WEIGHTS, value, strict=True))
+    return whole(match) if value[8] == "0123456789X"[total % 11] and not value.isdigit() else None
+
+
+def image_file(match: re.Match[str]) -> Span | None:
+    """From the ending back to where the file's name starts."""
+    name = _FILE_NAME.search(match.string, max(0, match.start() - 80), match.start())
+    return (name.start(), match.end()) if name else None
 
 
 def zip_code(match: re.Match[str]) -> Span | None:
@@ -105,26 +116,11 @@ def zip_code(match: re.Match[str]) -> Span | None:
 
 def town_and_state(match: re.Match[str]) -> Span | None:
     """ "Springfield, IL" and "Springfield, Illinois"."""
-    if any(_is_clinical(word) for word in match["value"].split()):
+    if any(is_clinical(word) for word in match["value"].split()):
         return None
     state = match["state"]
     known = state in STATE_CODES or state.lower() in STATE_NAMES
     return match.span() if known else None
-
-
-def _plain(word: str) -> str:
-    return word.rstrip(".,").replace("’", "'").removesuffix("'s").removesuffix("'").lower()
-
-
-def _is_clinical(word: str) -> bool:
-    if not word.isalpha() and any(character.isdigit() for character in word):
-        return True
-    plain = _plain(word)
-    if word[1:2].isupper() and plain.removesuffix("s") in ABBREVIATIONS:
-        return True
-    if plain in NOT_NAMES or plain.endswith(DRUG_AND_DISEASE_ENDINGS):
-        return True
-    return "-" in plain and not NOT_NAMES.isdisjoint(plain.split("-"))
 
 
 def _words(match: re.Match[str], group: str) -> list[Span]:
@@ -144,12 +140,12 @@ def _longest_run(match: re.Match[str], clinical: Callable[[str], bool]) -> list[
 
 def person(match: re.Match[str]) -> Span | None:
     """After a title or a label: at least one word that can be a name."""
-    run = _longest_run(match, _is_clinical)
-    if not run or _CLINICAL_THING.match(match.string, run[-1][1]):
+    titled = "title" in match.re.groupindex
+    run = _longest_run(match, is_clinical if titled else is_common)
+    if not run or CLINICAL_THING.match(match.string, run[-1][1]):
         return None
     first = match.string[run[0][0] : run[0][1]]
-    titled = "title" in match.re.groupindex
-    if len(run) == 1 and not titled and (_plain(first) in EPONYMS or len(first) < 3):
+    if len(run) == 1 and not titled and (plain(first) in EPONYMS or len(first) < 3):
         return None
     return match.start("title") if titled else run[0][0], run[-1][1]
 
@@ -157,16 +153,16 @@ def person(match: re.Match[str]) -> Span | None:
 def full_name(match: re.Match[str]) -> Span | None:
     """Without a label: two words or more that can be a name, where the sentence leaves room for one."""
     text = match.string
-    run = _longest_run(match, _is_clinical)
-    if run and _plain(text[slice(*run[0])]) in EPONYMS | {"new"}:
+    run = _longest_run(match, is_common)
+    if run and plain(text[slice(*run[0])]) in EPONYMS | {"new"}:
         run = run[1:]
     full_words = sum(end - start > 2 for start, end in run)
     if len(run) < 2 or full_words == 0 or (full_words == 1 and text[run[0][1] - 1] == "."):
         return None  # one word, or "U/L. Magnetic": a name that starts with an initial needs a title
     start, end = run[0][0], run[-1][1]
-    if _CLINICAL_THING.match(text, end) or _ARTICLE.search(text, max(0, start - 12), start):
+    if CLINICAL_THING.match(text, end) or _ARTICLE.search(text, max(0, start - 12), start):
         return None
-    beside = {_plain(text[slice(*word)]) for word in _words(match, "value") if word not in run}
+    beside = {plain(text[slice(*word)]) for word in _words(match, "value") if word not in run}
     if beside - QUESTION_WORDS or beside & _ARTICLES:
         return None  # "Alveolar Macrophage Dysfunction", "The World Systems Theory"
     if _SUBJECT.match(text, end):
@@ -186,7 +182,7 @@ def site(match: re.Match[str]) -> Span | None:
     own = [
         span
         for span in _words(match, "value")
-        if not _is_clinical(word := match.string[slice(*span)]) or _plain(word) in _SITE_WORDS
+        if not is_clinical(word := match.string[slice(*span)]) or plain(word) in _SITE_WORDS
     ]
     if not own or _SOURCE_OF_ADVICE.search(match.string, max(0, own[0][0] - 40), own[0][0]):
         return None
@@ -195,10 +191,15 @@ def site(match: re.Match[str]) -> Span | None:
     return own[0][0], _end_with_tail(match)
 
 
+def street_and_number(match: re.Match[str]) -> Span | None:
+    """No clinical word between the numbers."""
+    return None if any(map(is_clinical, match["value"].split())) else match.span()
+
+
 def town(match: re.Match[str]) -> Span | None:
     """A place that is no state, no ward and no abbreviation of the clinic."""
-    run = _longest_run(match, _is_clinical)
-    if not run or _plain(match.string[run[0][0] : run[-1][1]]) in STATE_NAMES | EPONYMS:
+    run = _longest_run(match, is_clinical)
+    if not run or plain(match.string[run[0][0] : run[-1][1]]) in STATE_NAMES | EPONYMS:
         return None
     if _SOURCE_OF_ADVICE.search(match.string, max(0, run[0][0] - 40), run[0][0]):
         return None
@@ -210,4 +211,4 @@ def _end_with_tail(match: re.Match[str]) -> int:
     if "tail" not in match.re.groupindex or match["tail"] is None:
         return match.end()
     words = [word for span in _words(match, "tail") if (word := match.string[slice(*span)])[0].isupper()]
-    return match.start("tail") if any(map(_is_clinical, words)) else match.end()
+    return match.start("tail") if any(map(is_clinical, words)) else match.end()

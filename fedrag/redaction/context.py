@@ -44,9 +44,17 @@ _NUMBER_JOINTS: Final = (
 
 AN_ID_LABEL: Final = _before(
     "mrn nhs record records chart hospital patient patient's pt's account acct policy insurance insur ins hmo ppo hbn "
-    "hicn medicare medicaid member subscriber beneficiary plan group accession encounter case ref reference "
-    "certificate license licence serial device passport dea npi id",
+    "hicn medicare medicaid member subscriber beneficiary plan group accession encounter case ref reference visit "
+    "specimen certificate license licence passport permit dea npi id",
     _NUMBER_JOINTS,
+)
+A_VEHICLE_LABEL: Final = _before("vin plate plates", _NUMBER_JOINTS)
+A_DEVICE_LABEL: Final = _before(
+    "serial device udi pacemaker implant pump defibrillator icd stimulator prosthesis imei s/n sn", _NUMBER_JOINTS
+)
+A_BIOMETRIC_LABEL: Final = _before(
+    "biometric fingerprint fingerprints voiceprint faceprint iris retina retinal palmprint",
+    f"{_NUMBER_JOINTS} scan template hash print",
 )
 A_SOCIAL_SECURITY_LABEL: Final = _before("ssn security", _NUMBER_JOINTS)
 A_PHONE_LABEL: Final = _before(

@@ -62,6 +62,11 @@ STREET: Final = (
     r"(?:,?[ \t](?i:apt|apartment|suite|unit|flat)\.?[ \t]?\w{1,6})?"
     rf"(?:,[ \t]{_PLACE_WORD}(?:[ \t]{_PLACE_WORD}){{0,2}}(?:,[ \t][A-Z]{{2}}\b)?)?"
 )
+STREET_AND_NUMBER: Final = (
+    rf"{DIGIT}\d{{2,4}}[ \t](?P<value>{_PLACE_WORD}(?:[ \t](?:de|da|do|di|la|van|{_PLACE_WORD})){{0,3}})"
+    rf"[ \t]\d{{1,4}}[a-zA-Z]?\b(?![./-]?\d){NOT_BEFORE_UNIT}"
+)
+"""Of other countries, with a number of the house before and behind: "1593 Pagari 18"."""
 
 # A number that stands for a person: "123-45-6789", "HPN-987654", "12345ABC"
 CODE: Final = r"[#A-Z\d](?<![\w./-].)(?<!\d\.)[A-Z]{0,6}-?[\dA-Z-]{2,26}\b(?![./]?\w)"

@@ -6,6 +6,7 @@ What stays: ages under 90, years, durations, doses, measurements, scores, eponym
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,22 +21,29 @@ from fedrag.redaction.checks import (
     email,
     full_name,
     iban,
+    image_file,
     ip_address,
     nhs_number,
     person,
+    plate,
     site,
+    street_and_number,
     town,
     town_and_state,
+    vehicle,
     whole,
     zip_code,
 )
 from fedrag.redaction.context import (
+    A_BIOMETRIC_LABEL,
     A_BIRTH_LABEL,
+    A_DEVICE_LABEL,
     A_PERSON_LABEL,
     A_PHONE_LABEL,
     A_POSTCODE_LABEL,
     A_SOCIAL_SECURITY_LABEL,
     A_STATE,
+    A_VEHICLE_LABEL,
     AN_ID_LABEL,
     AT,
     CARE_IN,
@@ -43,6 +51,7 @@ from fedrag.redaction.context import (
     IN,
     Before,
 )
+from fedrag.redaction.people import people
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,14 @@ RECOGNISERS: Final = (
     Recogniser("NHS_NUMBER", rf"{f.DIGIT}\d\d[ -]?\d{{3}}[ -]?\d{{4}}(?![\w-])", nhs_number),
     Recogniser("SSN", rf"{f.DIGIT}\d\d-\d\d-\d{{4}}(?![\w-])"),
     Recogniser("SSN", rf"{f.DIGIT}\d\d[ -]?\d\d[ -]?\d{{4}}\b", before=A_SOCIAL_SECURITY_LABEL),
+    Recogniser("VEHICLE", r"[A-HJ-NPR-Z\d](?<!\w.)[A-HJ-NPR-Z\d]{16}(?!\w)", vehicle),
+    Recogniser("VEHICLE", r"[A-Z\d](?<![\w./-].)[A-Z\d]{1,6}(?:[ -][A-Z\d]{2,5})?(?!\w)", plate, A_VEHICLE_LABEL),
+    Recogniser("DEVICE", r"\((?=01\)\d{14})01\)\d{14}(?:\(\d\d\)[\w-]{1,20}){0,4}"),
+    Recogniser("DEVICE", r"[0-9A-Fa-f](?<![\w:-].)[0-9A-Fa-f](?:[:-][0-9A-Fa-f]{2}){5}(?![\w:-])"),
+    Recogniser("DEVICE", f.CODE + f.NOT_BEFORE_UNIT, code, A_DEVICE_LABEL),
+    Recogniser("BIOMETRIC", f.CODE + f.NOT_BEFORE_UNIT, code, A_BIOMETRIC_LABEL),
+    Recogniser("PHOTO", r"\.(?i:jpe?g|png|heic|tiff?|gif|bmp|dcm|mp4|mov|avi)\b", image_file),
+    Recogniser("ID", r"[0-9a-fA-F](?<![\w-].)[0-9a-fA-F]{7}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?![\w-])"),
     Recogniser("ID", f.CODE + f.NOT_BEFORE_UNIT, code, AN_ID_LABEL),
     Recogniser("ID", r"#[ \t]?[A-Z]{0,6}-?\d[\dA-Z-]{3,24}\b"),
     Recogniser("PHONE", rf"{f.DIGIT}(?:[ .-]\d{{3}}|\d\d){_PHONE_END}"),
@@ -101,6 +118,10 @@ RECOGNISERS: Final = (
         rf"{f.DIGIT}(?:(?<=9)\d|(?<=1)[01]\d)(?=[ -]?(?i:years?[ -]old|year[ -]olds?|yo\b|y/o|yrs?[ -]old|yo[mf]\b))",
     ),
     Recogniser("ADDRESS", f.STREET),
+    Recogniser("ADDRESS", f.STREET_AND_NUMBER, street_and_number),
+    Recogniser("ADDRESS", r"[AS](?<!\w.)(?:pt|partment|uite)\b\.?[ \t]#?\d{1,5}[A-Z]?\b"),
+    Recogniser("ADDRESS", r"P(?<!\w.)(?:\.?[ \t]?O\.?[ \t]Box|SC)[ \t]\d{1,6}(?:,[ \t]Box[ \t]\d{1,5})?\b"),
+    Recogniser("ADDRESS", r"[AFD](?<!\w.)PO[ \t]A[AEP][ \t]\d{5}(?:-\d{4})?\b"),
     Recogniser("POSTCODE", r"[A-Z](?<!\w.)[A-Z],?[ \t](?P<value>\d{5}(?:-\d{4})?)\b", zip_code),
     Recogniser("POSTCODE", rf"{f.DIGIT}\d{{4}}(?:-\d{{4}})?\b", before=A_STATE),
     Recogniser("POSTCODE", r"[A-Z\d](?<!\w.)[A-Z\d -]{3,9}\b", before=A_POSTCODE_LABEL),
@@ -122,7 +143,18 @@ _COMPILED: Final = tuple((re.compile(recogniser.pattern), recogniser) for recogn
 
 
 def identifiers(text: str) -> tuple[tuple[Span, str], ...]:
-    """Ranges to take out with their categories, in order, none overlapping; earlier recognisers take precedence."""
+    """Ranges to take out with their categories, in order, none overlapping; earlier recognisers take precedence, and
+    names that only the name model finds come last."""
+    found = by_patterns(text)
+    taken = bytearray(len(text))
+    for span, _ in found:
+        _take(taken, span)
+    found += [(rest, "NAME") for span in people(text) for rest in _free(taken, span, text)]
+    return tuple(sorted(found))
+
+
+def by_patterns(text: str) -> list[tuple[Span, str]]:
+    """What the table above finds."""
     found: list[tuple[Span, str]] = []
     taken = bytearray(len(text))
     for pattern, recogniser in _COMPILED:
@@ -132,9 +164,29 @@ def identifiers(text: str) -> tuple[tuple[Span, str], ...]:
             span = recogniser.check(match)
             if span is None or text[max(0, span[0] - 1) : span[0]].isalnum() or any(taken[slice(*span)]):
                 continue  # not one, the middle of a word, or part of one that was found before
-            taken[slice(*span)] = b"\1" * (span[1] - span[0])
+            _take(taken, span)
             found.append((span, recogniser.category))
-    return tuple(sorted(found))
+    return found
+
+
+def _free(taken: bytearray, span: Span, text: str) -> Iterator[Span]:
+    """What is left of a span beside what was found before, where a letter is in it."""
+    start, end = span
+    while start < end:
+        begin = taken.find(0, start, end)
+        if begin < 0:
+            return
+        after = taken.find(1, begin, end)
+        stop = after if after >= 0 else end
+        part = text[begin:stop]
+        begin, stop_at = begin + len(part) - len(part.lstrip()), begin + len(part.rstrip())
+        if any(map(str.isalpha, text[begin:stop_at])):
+            yield begin, stop_at
+        start = stop
+
+
+def _take(taken: bytearray, span: Span) -> None:
+    taken[slice(*span)] = b"\1" * (span[1] - span[0])
 
 
 class PatternRedactor:

@@ -26,6 +26,25 @@ treating treatment treatments trial trials tx type typical under update updated 
 versus vs was we were what when where whether which while who why will with without would years you your
 """
 
+_EVERYDAY_WORDS: Final = """
+absolutely actually afternoon again alright although always anyone anything because been believe besides better bye
+certainly correct dear definitely does else even ever every everyone everything exactly except favorite fine fortunately
+friend good goodbye great hello hey hi honestly however indeed instead just like maybe mom dad mother father meanwhile
+mine more morning most much neither never nevertheless nobody none nope nothing okay once one only otherwise ours out
+people perhaps probably quite rather really right same sell several sir since so some somebody someone something
+sometimes somewhat soon sorry still such sure thank thankfully thanks therefore thing things think thirty though thus
+today together tomorrow tonight too totally twenty two three four five six seven eight nine ten unfortunately unless
+until us very want way well whatever whenever wherever whoever whose wow yeah yep yes yesterday yet ago away anyway
+around ask asked ate bad became become began big bit bring brought came come done down drive eat few flew fly gave get
+go goes going gone got had happy hard here herself himself home hot hour house itself keep kid kids kind knew know
+little live lived lives long look lot made make many mean meant meet might mind money month months must myself night
+old over own own part play please put ran read ready remember said saw say says see seem send sent set show sit small
+son daughter song speak spoke stay stop talk tell than themselves thought through time times told took turn under up
+use used wait walk went week weeks whole wife husband win wish word work worked write wrote wrong yourself
+unlike despite toward towards onto via within beyond during among amid regarding
+user agent caller bot letter zip city street address phone email fax account number card visa name names date
+"""
+
 _CLINICAL_WORDS: Final = """
 abdominal abnormal abscess academy access acetaminophen administration adrenaline adult advanced adverse advil african
 agency airway albuterol allergy alliance allopurinol alveolar american americans amiodarone anaphylaxis anemia
@@ -123,6 +142,9 @@ states emirates arabia venezuela vietnam wales yemen zambia zealand zimbabwe uni
 
 QUESTION_WORDS: Final = frozenset(_QUESTION_WORDS.split())
 NOT_NAMES: Final = QUESTION_WORDS | frozenset(f"{_CLINICAL_WORDS}{_COUNTRIES}".split())
+
+EVERYDAY_WORDS: Final = frozenset(_EVERYDAY_WORDS.split())
+"""Never somebody's name by themselves, though a hospital or a town may have one in its name."""
 
 ABBREVIATIONS: Final = frozenset(_ABBREVIATIONS.split())
 """Those that are written in capitals; "Ed" and "Ana" are people."""

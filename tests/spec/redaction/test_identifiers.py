@@ -21,7 +21,16 @@ REDACTED = [
     ("Ana Lopez is 30 weeks pregnant", "[NAME] is 30 weeks pregnant"),
     ("Should Ingrid Halvorsen (eGFR 25) have contrast?", "Should [NAME] (eGFR 25) have contrast?"),
     ("type 2 diabetes, Thomas Wilson, on insulin", "type 2 diabetes, [NAME], on insulin"),
+    # people whom only the name model finds
+    ("Can Marguerite take ibuprofen with lisinopril?", "Can [NAME] take ibuprofen with lisinopril?"),
+    ("Zbigniew denies chest pain", "[NAME] denies chest pain"),
+    ("hi , martha . how are you ?", "hi , [NAME] . how are you ?"),
+    ("so fernando is a 62 year old male", "so [NAME] is a 62 year old male"),
+    ("her daughter Oluwaseun helps her", "her daughter [NAME] helps her"),
+    ("Unlike Halvorsen, she agreed", "Unlike [NAME], she agreed"),
     # dates and ages
+    ("Encounter 2019-03-02: chest pain", "Encounter [DATE]: chest pain"),
+    ("visit 03-02-2019 for gout", "visit [DATE] for gout"),
     ("admitted 03/14/2024 with sepsis", "admitted [DATE] with sepsis"),
     ("stroke on 14.3.24, aspirin?", "stroke on [DATE], aspirin?"),
     ("since 2023-11-05 on dialysis", "since [DATE] on dialysis"),
@@ -98,6 +107,12 @@ record of 1200 ml fluid; plan for 6 weeks; case 2
 Stevens-Johnson syndrome on Lamotrigine
 Glasgow Coma Scale 13/15
 Bariatric surgery and Budd Chiari syndrome
+Will a rose allergy or a mark on the skin matter?
+He may grant her hope; bill the long brown bag
+Wilson disease, Graves ophthalmopathy, Addison crisis
+Yes. Well, she is better. Thank you
+Pacemaker since 2019, pump 125 ml/h, implant 3.5 mm plate
+ICD code 250.00, device size 22 Fr, iris colour, retinal thickness 250
 """.strip().splitlines()
 
 HOSTILE = [
@@ -134,6 +149,17 @@ def test_check_digits_decide() -> None:
     """One digit off: no card, no NHS number, no bank account, so nothing is taken out."""
     text = "values 4539 1488 0343 6468; 9434765918; DE88370400440532013000"
     assert PatternRedactor().redact(text) == (text, ())
+
+
+def test_a_name_runs_over_its_initials_and_stops_at_the_sentence() -> None:
+    """Initials before, between and behind; not the next sentence, and not the drug behind it."""
+    for text, expected in (
+        ("saw Katarzyna W. Nowak, then left", "saw [NAME], then left"),
+        ("with Fernando. Warfarin was stopped", "with [NAME]. Warfarin was stopped"),
+        ("gave Fernando Metformin", "gave [NAME] Metformin"),
+        ("Anna-Lena Kowalczyk's leg", "[NAME] leg"),
+    ):
+        assert PatternRedactor().redact(text)[0] == expected
 
 
 def test_every_category_is_counted_apart() -> None:
