@@ -1,10 +1,10 @@
 """Backup of a node that serves and ingests meanwhile, and what becomes a node again of it.
 
     <backup>/
-        node.toml, node.key, coordinators/…    as they are
-        passages.sqlite, state.sqlite          each as of one moment, checked by SQLite
-        about.json                             of which node, made when
-        manifest.json                          the size and SHA-256 of every file
+        node.toml, policy.toml, node.key, coordinators/…   as they are
+        passages.sqlite, state.sqlite                      each as of one moment, checked by SQLite
+        about.json                                         of which node, made when
+        manifest.json                                      the size and SHA-256 of every file
 
 What a node makes again by itself is left out: indexes, its TLS certificate, and the key that seals handles. A backup is
 as confidential as the node: it holds the node's private key and every text.
@@ -118,7 +118,8 @@ def renew_sealing_key(home: NodeHome) -> None:
 
 def _write(home: NodeHome, config: NodeConfig, about: About, aside: Path) -> None:
     """The ledger and the audit log before the passages: every passage they name has been in the store then."""
-    for path in (home.config, home.signing_key, *_certificates(home, config)):
+    policy = (home.policy,) if home.policy.exists() else ()
+    for path in (home.config, *policy, home.signing_key, *_certificates(home, config)):
         _copy(path, aside / path.relative_to(home.folder))
     for path in (home.state, home.passages):
         if path.exists():

@@ -1,6 +1,7 @@
 """`fedrag-node`: one hospital's command line."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -13,8 +14,12 @@ from fedrag.core.config import PluginConfig
 from fedrag.core.errors import ConfigError, InputError
 from fedrag.core.plugins import describe as describe_error
 from fedrag.core.wire import ReleaseClass
+from retriever_node.audit_cli import audit_app
 from retriever_node.config import DEFAULT_PORT, CollectionConfig, NodeConfig
 from retriever_node.home import NodeHome, create_node, open_certificate, open_config
+from retriever_node.lockout_cli import lockout_app
+from retriever_node.policy.commands import policy_app
+from retriever_node.review_cli import review_app
 
 if TYPE_CHECKING:
     from retriever_node.ingest import IngestReport
@@ -25,6 +30,10 @@ app = typer.Typer(
     help="Run one hospital's node: your documents stay here; text leaves only as your policy allows.\n\n"
     "A first node in four steps: fedrag-node init, fedrag-node ingest, fedrag-node enroll, fedrag-node serve.",
 )
+app.add_typer(policy_app, name="policy")
+app.add_typer(audit_app, name="audit")
+app.add_typer(lockout_app, name="lockout")
+app.add_typer(review_app, name="review")
 Home = Annotated[Path, typer.Option("--home", envvar="FEDRAG_NODE_HOME", help="The node's own folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 _CLASSES: Final = ", ".join(ReleaseClass)
@@ -45,7 +54,7 @@ def init(
     encoder: Annotated[str, typer.Option(help="The encoder plug-in.")] = "minilm",
     index: Annotated[str, typer.Option(help="The vector index plug-in.")] = "faiss_hnsw",
 ) -> None:
-    """Create a node: its keys, and a node.toml with one collection per folder.
+    """Create a node: its keys, a node.toml with one collection per folder, a policy.toml that says what may leave.
 
     You choose a class for every folder. `public`: published literature, anyone may read it. `protocol`: your own
     guidance, only to models inside the federation. `patient`: made from records; denied until you write a rule.
@@ -62,7 +71,41 @@ def init(
         raise InputError(describe_error(error), code="bad_option") from None
     signer = create_node(NodeHome(home), config)
     terminal.out.print(f"node {node} made in {home}\npublic key {signer.public_key}", markup=False)
+    _say_denied(NodeHome(home), config)
     terminal.out.print(f"next: fedrag-node ingest --home {home}", markup=False)
+
+
+@app.command("stop-releasing")
+def stop_releasing(home: Home, reason: Annotated[str, typer.Option(help="Why, for your own audit log.")]) -> None:
+    """Let nothing leave from now on: no offer, text, count, statistic or description, across replicas and restarts.
+
+    What is in flight and not yet charged is denied too. Coordinators are told `releasing_stopped`.
+    """
+    import time
+
+    from retriever_node import switch
+    from retriever_node.state import NodeState
+
+    place = NodeHome(home)
+    open_config(place)
+    with NodeState(place.state).transaction() as connection:
+        switch.stop(connection, reason, time.time())
+    terminal.out.print("nothing leaves; to undo it: fedrag-node resume-releasing", markup=False)
+
+
+@app.command("resume-releasing")
+def resume_releasing(home: Home) -> None:
+    """Let things leave again as policy.toml says."""
+    import time
+
+    from retriever_node import switch
+    from retriever_node.state import NodeState
+
+    place = NodeHome(home)
+    open_config(place)
+    with NodeState(place.state).transaction() as connection:
+        resumed = switch.resume(connection, time.time())
+    terminal.out.print("the policy decides again" if resumed else "releasing was not stopped", markup=False)
 
 
 @app.command()
@@ -91,6 +134,7 @@ def enroll(
 
     joining = Joining.plan(open_config(NodeHome(home)), url, authority, behind_proxy=behind_proxy)
     enrolled = enrol(NodeHome(home), coordinator, InvitationCode.parse(code), joining)
+    _note(NodeHome(home), "enrolled", coordinator=enrolled.coordinator)
     terminal.out.print(
         f"joined {enrolled.coordinator}; its key is pinned in {NodeHome(home).config}\n"
         f"next: fedrag-node serve --home {home} --host ADDRESS",
@@ -111,8 +155,20 @@ def renew(home: Home) -> None:
 
 
 @app.command()
-def ingest(home: Home, as_json: AsJson = False) -> None:
+def ingest(
+    home: Home,
+    as_json: AsJson = False,
+    demonstrations: Annotated[
+        Path | None,
+        typer.Option(help="Only this: worked examples for the model of this hospital, JSON Lines of question, trace, answer."),
+    ] = None,
+) -> None:
     """Read every folder, encode what is new or changed, forget what is gone. Safe to stop and to repeat."""
+    if demonstrations is not None:
+        from retriever_node.demonstrations_cli import ingest_demonstrations
+
+        ingest_demonstrations(NodeHome(home), demonstrations, as_json=as_json)
+        return
     from retriever_node.assemble import open_encoder, open_store
     from retriever_node.ingest import ingest as ingest_folder
     from retriever_node.ingest import redacted_again
@@ -137,6 +193,7 @@ def ingest(home: Home, as_json: AsJson = False) -> None:
             )
     for collection in config.collections:  # what a later one told of patients of an earlier one
         reports[collection.id] = redacted_again(reports[collection.id], collection.id, store, redaction_of(collection))
+    _note_ingest(place, reports)
     unreadable = sum(len(report.unreadable) for report in reports.values())
     if as_json:
         terminal.print_json({name: asdict(report) for name, report in reports.items()})
@@ -298,15 +355,20 @@ def describe(home: Home) -> None:
 
 @app.command()
 def check(home: Home) -> None:
-    """Check configuration, keys, passages, indexes and the audit chain; exit code 6 when something is damaged."""
-    from retriever_node import audit
+    """Check configuration, policy, keys, passages, indexes, audit chain; exit code 6 when something is damaged."""
+    from retriever_node import audit, switch
     from retriever_node.assemble import assemble
 
     place = NodeHome(home)
     _require_sound(place)
     node = assemble(place)
-    with node.state.transaction() as connection:
-        entries = sum(1 for _ in audit.lines(connection))
+    with node.state.reading() as connection:
+        chain = audit.check(connection)
+        stopped = switch.stopped(connection)
+    if stopped is not None:
+        since, reason = stopped
+        terminal.out.print(f"nothing leaves since {since}: {reason}", markup=False, soft_wrap=True)
+    _say_denied(place, open_config(place))
     for served in node.collections.values():
         if served.redaction and (lacking := node.store.count_unredacted(served.id, served.redaction.version)):
             terminal.out.print(
@@ -314,7 +376,27 @@ def check(home: Home) -> None:
                 markup=False,
                 soft_wrap=True,
             )
-    terminal.out.print(f"{node.id}: 0 problems; audit chain of {entries} lines intact", markup=False)
+    terminal.out.print(f"{node.id}: 0 problems; audit chain of {chain.lines} lines intact", markup=False)
+
+
+@app.command()
+def budget(home: Home, as_json: AsJson = False) -> None:
+    """What noisy counts have told about patients so far: how many spent how much, without naming anyone."""
+    from retriever_node.budget_report import budget_of, sentences
+    from retriever_node.renyi import spent
+    from retriever_node.state import NodeState
+
+    place = NodeHome(home)
+    counts = open_config(place).counts
+    state = NodeState(place.state)
+    with state.reading() as connection:
+        found = spent(connection, budget_of(counts))
+    state.close()
+    if as_json:
+        terminal.print_json(asdict(found))
+        return
+    for sentence in sentences(found, counts):
+        terminal.out.print(sentence, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -364,17 +446,75 @@ def restore(
     )
 
 
-@app.command("audit")
-def print_audit(home: Home) -> None:
-    """Print the audit log as JSON lines, oldest first, checking its chain."""
-    from retriever_node import audit
+@app.command("trust-clock")
+def trust_clock(home: Home) -> None:
+    """Say that this machine's clock is right now, after it was wrong: what was charged to days to come counts for
+    today, and the node releases again. Nothing is forgotten."""
+    import time
+
+    from retriever_node import audit, ledger
     from retriever_node.state import NodeState
 
     place = NodeHome(home)
     open_config(place)
-    with NodeState(place.state).transaction() as connection:
-        for line in audit.lines(connection):
-            typer.echo(line)
+    state = NodeState(place.state)
+    with state.transaction() as connection:
+        moved = ledger.trust_clock(connection, time.time())
+        audit.note(connection, "clock_trusted", time.time(), figures={"charges": moved})
+    state.close()
+    terminal.out.print(f"{moved} charges of days to come count for today", markup=False)
+
+
+def _say_denied(place: NodeHome, config: NodeConfig) -> None:
+    """Of which collections nothing leaves to anybody, and what would change it."""
+    from retriever_node.policy import file
+
+    policy, lines = file.load(place.policy, config), file.rule_lines(place.policy)
+    for one in config.collections:
+        if not policy.releases(one.id, one.release_class):
+            denying = next((rule.name for rule in policy.rules if rule.covers(one.id, one.release_class)), None)
+            rule = f"rule {denying!r}, line {lines[denying]}" if denying else f"no rule for class {one.release_class}"
+            terminal.out.print(
+                f"{one.id}: nothing leaves ({rule} of {place.policy}): "
+                f"fedrag-node policy explain --home {place.folder} --collection {one.id}",
+                markup=False,
+                soft_wrap=True,
+            )
+
+
+def _note_ingest(place: NodeHome, reports: Mapping[str, "IngestReport"]) -> None:
+    for name, report in reports.items():
+        counts = {
+            "passages": report.passages,
+            "added": report.added,
+            "changed": report.changed,
+            "deleted": report.deleted,
+            "unreadable": len(report.unreadable),
+        }
+        _note(place, "ingest", collection=name, figures=counts)
+        if report.redaction is not None:
+            redacted = {"redacted": report.redaction.redacted, "withheld": report.redaction.withheld}
+            found = {f"found {one.category}": one.count for one in report.redaction.found}
+            _note(place, "redaction", collection=name, figures={**redacted, **found})
+
+
+def _note(
+    place: NodeHome,
+    kind: str,
+    *,
+    collection: str = "",
+    coordinator: str = "",
+    figures: Mapping[str, float] | None = None,
+) -> None:
+    """A line of the audit log, of what the hospital did by a command."""
+    import time
+    from contextlib import closing
+
+    from retriever_node import audit
+    from retriever_node.state import NodeState
+
+    with closing(NodeState(place.state)) as state, state.transaction() as connection:
+        audit.note(connection, kind, time.time(), collection=collection, coordinator=coordinator, figures=figures)
 
 
 def _require_sound(place: NodeHome) -> None:

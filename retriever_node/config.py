@@ -1,33 +1,53 @@
 """`node.toml`: what a hospital decides about its node."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
 from fedrag.core.config import Config, PluginConfig, ServeConfig
+from fedrag.core.exchange import MAXIMUM_AWAITED
 from fedrag.core.wire import Base64, Name, NodeId, ReleaseClass
 
 DEFAULT_PORT: Final = 8801
 
 
+NameStyle = Literal["tag", "numbered"]
+"""`[NAME]` for everybody, or `[NAME-QXD]`, the same for one person in one document."""
+DateStyle = Literal["tag", "shifted"]
+"""`[DATE]`, or the day so many days earlier as all dates of this patient are moved."""
+
+
+class RedactConfig(Config):
+    """What stands in place of an identifier: docs/redaction.md."""
+
+    names: NameStyle = "tag"
+    dates: DateStyle = "tag"
+
+
 class CollectionConfig(Config):
-    """One folder of documents. `policy` defaults to the cautious one for its class: `patient` is denied."""
+    """One folder of documents. What may leave of it is decided in `policy.toml`."""
 
     id: NodeId
     folder: Path
     release_class: ReleaseClass
-    policy: PluginConfig | None = None
     text: str = ""
     """What the owner tells a router about it, where it has too few passages for prototypes."""
     reader: dict[str, object] = Field(default_factory=dict)
     """How the folder is read: docs/ingest.md."""
-    redact: bool | None = None
+    redact: bool | RedactConfig | None = None
     """Whether only redacted text leaves: docs/redaction.md. By default for class `patient`, which cannot do without."""
 
     @property
     def redacts(self) -> bool:
-        return self.release_class is ReleaseClass.PATIENT if self.redact is None else self.redact
+        return self.release_class is ReleaseClass.PATIENT if self.redact is None else self.redact is not False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _policy_has_moved(cls, values: object) -> object:
+        if isinstance(values, dict) and "policy" in values:
+            raise ValueError("take out policy: rules of release are in policy.toml now (fedrag-node policy init)")
+        return values
 
     @model_validator(mode="after")
     def _patients_are_redacted(self) -> "CollectionConfig":
@@ -62,6 +82,67 @@ class QuotaConfig(Config):
     passages_per_coordinator_per_day: Annotated[int, Field(ge=1)] = 20_000
 
 
+class ReviewConfig(Config):
+    """What waits for a person of the hospital before it leaves: docs/review.md."""
+
+    expires_h: Annotated[float, Field(ge=1, le=720, allow_inf_nan=False)] = 72
+    """When nobody has decided by then, nothing leaves; what was approved can be fetched until then."""
+    passages: Annotated[int, Field(ge=1, le=MAXIMUM_AWAITED)] = 3
+    """Shown to the reviewer for one question, at most."""
+    probability: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Of relevance, at least. One in three of the examples' questions that a hospital can answer reaches it, and one in
+    four of the others (minilm; small collections are cautious)."""
+    per_asker_per_day: Annotated[int, Field(ge=1)] = 5
+    per_coordinator_per_day: Annotated[int, Field(ge=1)] = 100
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    """For how long what was asked and decided is kept; the audit log keeps that it was."""
+
+
+class LockoutConfig(Config):
+    """What an asker may ask `patient` collections within 30 days before somebody has to look at it: docs/lockout.md."""
+
+    near_duplicates: Annotated[int, Field(ge=1)] = 7
+    """Of one question, in other words."""
+    questions: Annotated[int, Field(ge=1, le=20_000)] = 2_000
+    """Different ones of one collection."""
+
+
+class CountsConfig(Config):
+    """What noisy counts may tell about one patient: docs/population-counts.md. `policy.toml` says who may have them."""
+
+    question_epsilon: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = 0.5
+    """Of one question: the noise is made to it."""
+    patient_epsilon: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = 8.0
+    """Of all questions together; who has reached it is in no count any more."""
+    delta: Annotated[float, Field(gt=0, le=1e-3)] = 1e-6
+    questions_per_asker_per_day: Annotated[int, Field(ge=1)] = 50
+
+    @model_validator(mode="after")
+    def _at_least_one(self) -> "CountsConfig":
+        if self.patient_epsilon < self.question_epsilon:
+            raise ValueError("patient_epsilon is below question_epsilon: nobody could be counted once")
+        return self
+
+
+Variant = Literal["fera", "gt", "q", "free"]
+"""`fera`: demonstrations whole, refined by the answer so far; `gt`: as they are, and nothing of other sources is looked
+at; `q`: answers alone, and answers alone leave; `free`: questions alone."""
+
+
+class TracesConfig(Config):
+    """Reasoning at the source: docs/reasoning-at-the-source.md. `policy.toml` says of what chains of thought may leave.
+
+    `passages`: read for one question, at most, 0: none; `at_once`: questions that the model is asked at a time.
+    """
+
+    reasoner: PluginConfig
+    passages: Annotated[int, Field(ge=0, le=20)] = 5
+    at_once: Annotated[int, Field(ge=1, le=64)] = 4
+    variant: Variant = "fera"
+    demonstrations_class: ReleaseClass = ReleaseClass.PROTOCOL
+    """Of the demonstrations; those of class `patient` are redacted when they are taken in."""
+
+
 class HospitalConfig(Config):
     """A hospital known by its pinned key."""
 
@@ -94,6 +175,11 @@ class NodeConfig(Config):
     coordinators: tuple[CoordinatorConfig, ...] = ()
     issuers: tuple[IssuerConfig, ...] = ()
     quota: QuotaConfig = QuotaConfig()
+    review: ReviewConfig = ReviewConfig()
+    lockout: LockoutConfig = LockoutConfig()
+    counts: CountsConfig = CountsConfig()
+    traces: TracesConfig | None = None
+    """None: no chain of thought is made here."""
     statistics: StatisticsConfig = StatisticsConfig()
     serve: ServeConfig = ServeConfig()
 

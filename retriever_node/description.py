@@ -21,6 +21,8 @@ def describe_collection(
     config: CollectionConfig,
     encoder: EncoderIdentity,
     clock: Callable[[], datetime] = _now,
+    *,
+    traces: bool = False,
 ) -> CollectionDescription:
     """The description of what the collection can be searched for at present, without a signature.
 
@@ -40,6 +42,7 @@ def describe_collection(
         prototypes=() if private else collection.prototypes(),
         text=config.text,
         term_statistics_epoch=collection.term_statistics_epoch,
+        traces=traces,
         described_at=datetime.fromtimestamp(0, UTC),
     )
     content = hashlib.sha256(unnumbered.model_dump_json().encode()).hexdigest()

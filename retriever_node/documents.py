@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from fedrag.core.exchange import Citation
+from retriever_node.facts import Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Document:
 
     Provenance is kept and never exported: `patients` are stable keys of the people the document is about, `encounter`
     is the key of the visit, `identifiers` are the strings known to name these people; no text of the document holds
-    them.
+    them. `facts` are what stands coded in it about its one patient: counted, never shown.
     """
 
     collection: str
@@ -42,6 +43,7 @@ class Document:
     patients: tuple[str, ...] = ()
     encounter: str = ""
     identifiers: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from fedrag.core.errors import IdentityError
 from fedrag.core.identity import AskerToken, Purpose
 from fedrag.core.wire import NodeId
 from fedrag.http.signing import CLOCK_WINDOW_S, SignedRequest, public_key, verify
-from retriever_node.release import NodeAsker
-from retriever_node.state import NodeState
+from retriever_node.policy import NodeAsker
+from retriever_node.state import NodeState, SeenNonce
 
 _ALGORITHMS: Final = ["EdDSA"]
 _CLAIMS: Final = ["iss", "sub", "aud", "iat", "exp", "role", "purpose"]
@@ -31,15 +31,18 @@ class Gate:
     issuers: Mapping[str, str]
     state: NodeState
 
-    def admit_caller(self, request: SignedRequest, signature: str, now_s: float) -> None:
-        """Raises IdentityError: unknown_coordinator, bad_signature, clock_skew, replayed."""
+    def admit_caller(self, request: SignedRequest, signature: str, now_s: float) -> SeenNonce:
+        """Its nonce is to be settled before anything is answered.
+
+        Raises IdentityError: unknown_coordinator, bad_signature, clock_skew, replayed.
+        """
         key = self.coordinators.get(request.coordinator)
         if key is None:
             raise IdentityError("no pinned key for this coordinator", code="unknown_coordinator")
         verify(key, "request", request.payload(), signature)
         if abs(now_s - request.time_s) > CLOCK_WINDOW_S:
             raise IdentityError(f"request time is off by more than {CLOCK_WINDOW_S} s", code="clock_skew")
-        self.state.remember_nonce(request.nonce, int(now_s), CLOCK_WINDOW_S)
+        return self.state.see_nonce(request.nonce, int(now_s), CLOCK_WINDOW_S)
 
     def identify(self, token: str | None, coordinator: NodeId) -> NodeAsker:
         """Who asks. Without a token all askers are their coordinator, and share its quota.
@@ -61,7 +64,7 @@ class Gate:
                 options={"require": _CLAIMS},
             )
             asker = AskerToken.from_claims(claims)
-            return NodeAsker(asker.pseudonym, asker.role, asker.purpose, asker.issuer)
+            return NodeAsker(asker.pseudonym, asker.role, asker.purpose, asker.issuer, asker.project)
         except jwt.ExpiredSignatureError:
             raise IdentityError("the asker's token has expired", code="expired_token") from None
         except (jwt.InvalidTokenError, ValueError):

@@ -12,10 +12,11 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from fedrag.core.errors import Refused
 
-_FORMAT: Final = 1
-_LAYOUT: Final = struct.Struct(">B8sqq8sq")
+_FORMAT: Final = 2
+_LAYOUT: Final = struct.Struct(">B8sqq8sqIH")
 """With its format byte, sealed, a multiple of three bytes: base64 then has one spelling only."""
 _NONCE_BYTES: Final = 12
+LIFETIME_S: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,28 +27,31 @@ class Recipient:
     purpose: str
     coordinator: str
     request_id: str
+    project: str = ""
 
     def associated_data(self) -> bytes:
-        return "\0".join((self.asker, self.purpose, self.coordinator, self.request_id)).encode()
+        return "\0".join((self.asker, self.purpose, self.coordinator, self.request_id, self.project)).encode()
 
 
 @dataclass(frozen=True, slots=True)
 class SealedPassage:
     """What a handle names. `generation` of the index and `policy` version are those the offer was made under;
-    `expires_at` in Unix seconds."""
+    `expires_at` in Unix seconds. `extract`: the characters [start, end) of the passage that bear on the question, where
+    the offer was of an extract; (0, 0) where it was not."""
 
     collection: str
     passage_id: int
     generation: int
     policy: str
     expires_at: int
+    extract: tuple[int, int] = (0, 0)
 
 
 class HandleSealer:
     """ChaCha20-Poly1305 (RFC 8439) under a key of the node's own, random nonce, fixed length.
 
-    The passage, generation, policy version and expiry are encrypted; asker, purpose, coordinator and request are bound
-    as associated data. The node keeps no search state: all it needs to release comes back in the handle.
+    What it names is encrypted; asker, purpose, project, coordinator and request are bound as associated data. The node
+    keeps no search state: all it needs to release comes back in the handle.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -61,6 +65,8 @@ class HandleSealer:
             passage.generation,
             _digest(passage.policy),
             passage.expires_at,
+            passage.extract[0],
+            passage.extract[1] - passage.extract[0],
         )
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed = nonce + self._cipher.encrypt(nonce, plain, recipient.associated_data())
@@ -75,14 +81,16 @@ class HandleSealer:
         try:
             sealed = base64.urlsafe_b64decode(handle + "=" * (-len(handle) % 4))
             plain = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], recipient.associated_data())
-        except (InvalidTag, ValueError):
+            named = _LAYOUT.unpack(plain)
+        except (InvalidTag, ValueError, struct.error):
             raise Refused("a handle that this node did not make for this request", code="bad_handle") from None
-        _, collection_digest, passage_id, generation, policy_digest, expires_at = _LAYOUT.unpack(plain)
-        if expires_at < now_s:
+        _, collection_digest, passage_id, generation, policy_digest, expires_at, start, length = named
+        if not now_s <= expires_at <= now_s + LIFETIME_S:  # from the future: the clock was set back
             raise Refused("a handle that has expired", code="handle_expired")
         for collection, policy in policies.items():
             if _digest(collection) == collection_digest and _digest(policy) == policy_digest:
-                return SealedPassage(collection, passage_id, generation, policy, expires_at)
+                extract = (start, start + length)
+                return SealedPassage(collection, passage_id, generation, policy, expires_at, extract)
         raise Refused("the release policy changed since the offer", code="policy_changed")
 
 

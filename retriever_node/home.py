@@ -20,6 +20,7 @@ from fedrag.http.tls import (
     server_context,
 )
 from retriever_node.config import NodeConfig
+from retriever_node.policy.written import CAUTIOUS
 
 _SEAL_KEY_BYTES: Final = 32
 
@@ -33,6 +34,11 @@ class NodeHome:
     @property
     def config(self) -> Path:
         return self.folder / "node.toml"
+
+    @property
+    def policy(self) -> Path:
+        """What may leave, and to whom."""
+        return self.folder / "policy.toml"
 
     @property
     def signing_key(self) -> Path:
@@ -66,12 +72,17 @@ class NodeHome:
         return self.folder / "readings"
 
     @property
+    def demonstrations(self) -> Path:
+        """The hospital's own worked examples, as its model may be shown them."""
+        return self.folder / "demonstrations.json"
+
+    @property
     def state(self) -> Path:
         return self.folder / "state.sqlite"
 
 
 def create_node(home: NodeHome, config: NodeConfig) -> Signer:
-    """Write a new node's configuration and make its keys, here, readable by their owner only.
+    """Write a new node's configuration and its cautious policy and make its keys, here, readable by their owner only.
 
     Raises ConfigError(node_exists): a node is made once.
     """
@@ -83,8 +94,19 @@ def create_node(home: NodeHome, config: NodeConfig) -> Signer:
     descriptor = os.open(home.sealing_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(secrets.token_bytes(_SEAL_KEY_BYTES))
+    write_policy(home)
     write_toml(home.config, config)
     return signer
+
+
+def write_policy(home: NodeHome) -> bool:
+    """The policy that every node begins with; False where there is one already, which is left alone."""
+    try:
+        with home.policy.open("x", encoding="utf-8") as file:
+            file.write(CAUTIOUS)
+    except FileExistsError:
+        return False
+    return True
 
 
 def open_config(home: NodeHome) -> NodeConfig:

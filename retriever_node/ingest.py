@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -273,4 +273,6 @@ def _fingerprint(document: Document, fields: Sequence[Field]) -> str:
     recipe = f"{_RECIPE}\n{' '.join(sorted(fields))}\n{document.source}\n{document.content_sha256}"
     if document.patients:
         recipe += "\n" + json.dumps([document.patients, document.encounter, document.identifiers])
+    if document.facts:
+        recipe += "\n" + json.dumps([astuple(one) for one in document.facts])
     return hashlib.sha256(recipe.encode()).hexdigest()

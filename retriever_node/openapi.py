@@ -7,8 +7,10 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from fedrag.core.collection import NodeDescription
-from fedrag.core.exchange import OfferRequest, Offers, Release, ReleaseRequest
+from fedrag.core.exchange import AwaitedRequest, OfferRequest, Offers, Release, ReleaseRequest
+from fedrag.core.populations import COUNT_STEPS
 from fedrag.core.statistics import STEPS
+from fedrag.core.traces import Trace, TraceRequest
 from fedrag.http.problem import MEDIA_TYPE, Problem
 from fedrag.http.signing import REQUEST_HEADERS
 
@@ -17,7 +19,9 @@ _ROUTES: Final = {
     "/v1/description": ("get", None, NodeDescription),
     "/v1/offers": ("post", OfferRequest, Offers),
     "/v1/releases": ("post", ReleaseRequest, Release),
-    **{step.path: ("post", step.asked, step.answered) for step in STEPS},
+    "/v1/awaited": ("post", AwaitedRequest, Offers),
+    "/v1/traces": ("post", TraceRequest, Trace),
+    **{step.path: ("post", step.asked, step.answered) for step in (*STEPS, *COUNT_STEPS)},
 }
 _STATUSES: Final = {
     400: "not what this route takes",

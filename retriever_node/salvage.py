@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from fedrag.core.collection import EncoderIdentity
 from fedrag.core.wire import FloatMatrix
 from retriever_node.documents import Document, PassageDraft
+from retriever_node.facts import Fact
 from retriever_node.store import PassageStore, rows_sha256
 
 _HEADS: Final = """
@@ -33,6 +34,8 @@ _LAST: Final = "SELECT seq FROM sqlite_sequence WHERE name = ?"
 _PATIENTS: Final = """
 SELECT key, identifiers FROM patients_of_documents JOIN patients USING (patient) WHERE document = ?
 """
+
+_FACTS: Final = "SELECT kind, system, code, label FROM facts_of_documents JOIN facts USING (fact) WHERE document = ?"
 
 _Read = Callable[..., list[tuple[Any, ...]]]
 
@@ -71,8 +74,8 @@ def _whole(
 ) -> tuple[Document, list[PassageDraft], FloatMatrix] | None:
     rows = [row for one in ids for row in read(_ROW, one)]
     rows.sort(key=lambda row: row[1])
-    patients = read(_PATIENTS, head[0])
-    if not rows or rows_sha256(head[2:], [key for key, _ in patients], rows) != head[1]:
+    patients, facts = read(_PATIENTS, head[0]), _readable(read, _FACTS, head[0])
+    if not rows or rows_sha256(head[2:], [key for key, _ in patients], rows, facts) != head[1]:
         return None
     _, _, collection, document_id, name, title, version, effective, source, ingested, encounter = head
     document = Document(
@@ -88,6 +91,7 @@ def _whole(
         patients=tuple(key for key, _ in patients),
         encounter=encounter,
         identifiers=tuple(dict.fromkeys(one for _, known in patients for one in json.loads(known))),
+        facts=tuple(Fact(*one) for one in facts),
     )
     vectors: FloatMatrix = np.stack([np.frombuffer(row[4], dtype="<f4") for row in rows])
     return document, [PassageDraft(title, *row[:4]) for row in rows], vectors
@@ -119,7 +123,7 @@ def _made_with(encoder: EncoderIdentity, written: str) -> bool:
         return False
 
 
-def _readable(read: _Read, statement: str, *values: str) -> list[tuple[Any, ...]]:
+def _readable(read: _Read, statement: str, *values: int | str) -> list[tuple[Any, ...]]:
     try:
         return read(statement, *values)
     except sqlite3.DatabaseError:

@@ -51,7 +51,7 @@ def search(
         for one, hit in hits[:depth]
         if hit.passage_id in there
     ]
-    return tuple((_read(found, query.text, reading) if reading and query.text else found)[:k])
+    return tuple((read(found, query.text, reading) if reading and query.text else found)[:k])
 
 
 def shown(passage: Passage) -> str:
@@ -63,9 +63,10 @@ def as_read(title: str, text: str) -> str:
     return f"{title}\n{text}" if title else text
 
 
-def _read(found: Sequence[Found], question: str, reranker: Reranker) -> list[Found]:
+def read(found: Sequence[Found], question: str, reranker: Reranker) -> list[Found]:
+    """In the re-ranker's order, with its relevance as similarity."""
     relevance = reranker.relevance(question, [shown(one.passage) for one in found])
-    read = [
+    again = [
         replace(
             one,
             similarity=float(value),
@@ -74,4 +75,4 @@ def _read(found: Sequence[Found], question: str, reranker: Reranker) -> list[Fou
         )
         for one, value in zip(found, relevance, strict=True)
     ]
-    return sorted(read, key=lambda one: -one.similarity)
+    return sorted(again, key=lambda one: -one.similarity)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -17,19 +17,24 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from fedrag import tracing
+from fedrag.core import populations as population_steps
 from fedrag.core import statistics as statistics_steps
 from fedrag.core.deadline import Deadline
-from fedrag.core.errors import FedragError, IdentityError, InputError, Unavailable
-from fedrag.core.exchange import OfferRequest, ReleaseRequest
+from fedrag.core.errors import FedragError, IdentityError, InputError, Refused, Unavailable
+from fedrag.core.exchange import AwaitedRequest, OfferRequest, ReleaseRequest
 from fedrag.core.plugins import describe
 from fedrag.core.statistics import A, Q, Step
+from fedrag.core.traces import TraceRequest
 from fedrag.core.wire import Wire
 from fedrag.http import problem
 from fedrag.http.limits import read_bounded
 from fedrag.http.signing import REQUEST_HEADERS, RESPONSE_HEADER, SignedRequest, response_payload
+from retriever_node import switch
 from retriever_node.metrics import NodeMetrics
 from retriever_node.node import RetrieverNode
 from retriever_node.openapi import openapi
+from retriever_node.state import SeenNonce
+from retriever_node.traces import SourceReasoning
 
 MAXIMUM_REQUEST_BYTES: Final = 256 * 1024
 REFRESH_S: Final = 3.0
@@ -53,13 +58,18 @@ class Call:
         return Deadline(self.arrived_s + milliseconds / 1000, cancelled=self.abandoned)
 
 
-def create_app(node: RetrieverNode, metrics: NodeMetrics | None = None) -> FastAPI:
-    """Every route but health and metrics wants a signed request of a pinned coordinator, and signs what it answers."""
+def create_app(
+    node: RetrieverNode, metrics: NodeMetrics | None = None, reasoning: SourceReasoning | None = None
+) -> FastAPI:
+    """`reasoning`: where the hospital has a model of its own. Every route but health and metrics wants a signed request of a pinned coordinator, and signs what it answers."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with ThreadPoolExecutor(1, "statistics", _yield_to_others) as background:
-            watching = [asyncio.create_task(_keep_fresh(node)), asyncio.create_task(_keep_common(node, background))]
+            watching = [
+                asyncio.create_task(one)
+                for one in (_keep_fresh(node), _keep_common(node, background), _watch_policy(node))
+            ]
             yield
             for task in watching:
                 task.cancel()
@@ -78,10 +88,10 @@ def create_app(node: RetrieverNode, metrics: NodeMetrics | None = None) -> FastA
         try:
             body = await read_bounded(request.stream(), maximum_bytes)
             watching = asyncio.create_task(_until_hung_up(request, gone))
-            caller = await run_in_threadpool(_admit, node, request, body)
+            caller, seen = await run_in_threadpool(_admit, node, request, body)
             call = Call(caller, body, arrived_s, gone.is_set)
             with tracing.serving("node request", request.headers, node=node.id, route=route):
-                answered = await run_in_threadpool(handle, call)
+                answered = await run_in_threadpool(_settled, handle, call, seen)
             content = answered.model_dump_json().encode()
         except Exception as error:  # noqa: BLE001 - the border: whatever goes wrong is a denial that tells nothing
             told = problem.of_error(error)
@@ -116,10 +126,25 @@ def create_app(node: RetrieverNode, metrics: NodeMetrics | None = None) -> FastA
     async def releases(request: Request) -> Response:
         return await answer(request, lambda call: node.release(*_parse(ReleaseRequest, call)))
 
+    @app.post("/v1/awaited")
+    async def awaited(request: Request) -> Response:
+        return await answer(request, lambda call: node.awaited(*_parse(AwaitedRequest, call)))
+
+    @app.post("/v1/traces")
+    async def traces(request: Request) -> Response:
+        def handled(call: Call) -> Wire:
+            if reasoning is None:
+                raise Refused("no chain of thought is made here", code="no_reasoner")
+            return reasoning.trace(*_parse(TraceRequest, call))
+
+        return await answer(request, handled)
+
     def take_part(step: Step[Q, A], handle: Callable[[str, Q], A]) -> None:
-        @app.post(step.path, operation_id=f"statistics_{step.name}")
+        @app.post(step.path, operation_id=f"{step.family}_{step.name}")
         async def statistics(request: Request) -> Response:
             def handled(call: Call) -> A:
+                with node.state.reading() as connection:
+                    switch.require_releasing(connection)
                 return handle(call.coordinator, _parsed(step.asked, call))
 
             return await answer(request, handled, statistics_steps.MAXIMUM_BYTES)
@@ -129,6 +154,10 @@ def create_app(node: RetrieverNode, metrics: NodeMetrics | None = None) -> FastA
     take_part(statistics_steps.SURVIVORS, node.statistics.rounds.survivors)
     take_part(statistics_steps.SEEDS, node.statistics.rounds.seeds)
     take_part(statistics_steps.EPOCH, node.statistics.adopt)
+    take_part(population_steps.COUNT_KEY, node.populations.key)
+    take_part(population_steps.COUNT_MASK, node.populations.mask)
+    take_part(population_steps.COUNT_SURVIVORS, node.populations.survivors)
+    take_part(population_steps.COUNT_SEEDS, node.populations.seeds)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def document() -> dict[str, object]:
@@ -162,6 +191,15 @@ async def _keep_fresh(node: RetrieverNode) -> None:
             _log.warning("refresh_failed", code=error.code)
 
 
+async def _watch_policy(node: RetrieverNode) -> None:
+    """Each request reads the policy anew; between them an edit is looked at within seconds, so that the log tells of a
+    mistake before somebody is refused for it."""
+    while True:
+        await asyncio.sleep(REFRESH_S)
+        with suppress(FedragError):  # said by the policy itself
+            await run_in_threadpool(node.policy.now)
+
+
 async def _keep_common(node: RetrieverNode, background: Executor) -> None:
     """Statistics that were adopted are put to use within seconds; later where questions need the processor."""
     while True:
@@ -178,7 +216,7 @@ def _yield_to_others() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
-R = TypeVar("R", OfferRequest, ReleaseRequest)
+R = TypeVar("R", OfferRequest, ReleaseRequest, AwaitedRequest, TraceRequest)
 W = TypeVar("W", bound=Wire)
 
 
@@ -203,11 +241,21 @@ async def _until_hung_up(request: Request, gone: threading.Event) -> None:
     gone.set()
 
 
-def _admit(node: RetrieverNode, request: Request, body: bytes) -> str:
-    """The coordinator whose signature this request carries; empty where none is pinned."""
+def _settled(handle: Handler, call: Call, seen: SeenNonce | None) -> Wire:
+    """Whatever it comes to, a denial too: nothing is answered before the request's nonce is on disk. What was recorded
+    while it was handled took the nonce along, so this seldom waits."""
+    try:
+        return handle(call)
+    finally:
+        if seen is not None:
+            seen.settle()
+
+
+def _admit(node: RetrieverNode, request: Request, body: bytes) -> tuple[str, SeenNonce | None]:
+    """The coordinator whose signature this request carries, and its nonce; empty and None where none is pinned."""
     coordinator, time_s, nonce, signature = (request.headers.get(name, "") for name in REQUEST_HEADERS)
     if not node.gate.coordinators:
-        return ""
+        return "", None
     if not (time_s.isascii() and time_s.isdecimal() and len(time_s) <= 12 and nonce and signature):
         raise IdentityError("the request is not signed", code="unsigned")
     signed = SignedRequest(
@@ -219,5 +267,4 @@ def _admit(node: RetrieverNode, request: Request, body: bytes) -> str:
         time_s=int(time_s),
         nonce=nonce,
     )
-    node.gate.admit_caller(signed, signature, node.clock())
-    return coordinator
+    return coordinator, node.gate.admit_caller(signed, signature, node.clock())

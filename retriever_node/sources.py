@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeVar, runtime_checkable
 
 from fedrag.core.errors import FedragError
 from retriever_node.documents import Document, Section, Unreadable, content_sha256
+from retriever_node.facts import Fact
 
 MAXIMUM_BYTES: Final = 10_000_000
 """Of one document."""
@@ -146,6 +147,7 @@ def document(
     patients: tuple[str, ...] = (),
     encounter: str = "",
     identifiers: tuple[str, ...] = (),
+    facts: tuple[Fact, ...] = (),
 ) -> Document:
     """Sections without text are dropped; the caller has made sure that one is left."""
     name, title, version = one_line(name), one_line(title), version.strip()[:_MAXIMUM_VERSION]
@@ -163,6 +165,7 @@ def document(
         patients=patients,
         encounter=encounter,
         identifiers=identifiers,
+        facts=facts,
     )
 
 

@@ -216,12 +216,12 @@ def key_id(key: bytes) -> str:
     return hashlib.sha256(key).hexdigest()[:8] if key else ""
 
 
-def count(collections: Sequence[Collection]) -> Callable[[PublicTerms], Numbers]:
-    """What a hospital adds to a sum: the counts of these collections together."""
+def count(collections: Callable[[], Sequence[Collection]]) -> Callable[[PublicTerms], Numbers]:
+    """What a hospital adds to a sum: the counts of these collections together, those it is when it counts."""
 
     def counted(terms: PublicTerms) -> Numbers:
         total = np.zeros(COUNTS + len(terms.terms), dtype=np.uint64)
-        for collection in collections:
+        for collection in collections():
             own = collection.own_statistics()
             held = np.array([own.frequencies.get(term, 0) for term in terms.terms], dtype=np.uint64)
             total += vector(own.passages, own.length, held)

@@ -9,9 +9,9 @@ import json
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from fedrag.core.errors import ConfigError, IntegrityError, Unavailable
 from fedrag.core.wire import FloatMatrix
 from retriever_node.calibration import Calibration, Calibrations
 from retriever_node.documents import Document, Passage, PassageDraft
+from retriever_node.facts import Fact
 
 _APPLICATION_ID: Final = 0x66726167
 _KEY_BYTES: Final = 32
@@ -113,7 +114,27 @@ BEGIN DELETE FROM redacted WHERE passage_id IN
     (SELECT passage_id FROM passages JOIN patients_of_documents USING (document) WHERE patient = NEW.patient); END;
 """
 
-_STEPS: Final = (_FIRST_FORMAT, _WITH_PROVENANCE, _WITH_WORDS, _WITH_CHECKSUMS, _WITH_REDACTED)
+_WITH_FACTS: Final = """
+CREATE TABLE facts (
+    fact INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    system TEXT NOT NULL,
+    code TEXT NOT NULL,
+    label TEXT NOT NULL,
+    UNIQUE (kind, system, code, label)
+) STRICT;
+CREATE TABLE facts_of_documents (
+    document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
+    fact INTEGER NOT NULL REFERENCES facts,
+    PRIMARY KEY (document, fact)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX documents_of_fact ON facts_of_documents (fact);
+CREATE TRIGGER fact_without_documents AFTER DELETE ON facts_of_documents
+WHEN NOT EXISTS (SELECT 1 FROM facts_of_documents WHERE fact = OLD.fact)
+BEGIN DELETE FROM facts WHERE fact = OLD.fact; END;
+"""
+
+_STEPS: Final = (_FIRST_FORMAT, _WITH_PROVENANCE, _WITH_WORDS, _WITH_CHECKSUMS, _WITH_REDACTED, _WITH_FACTS)
 """What each format adds to the one before it: a new store takes all steps, an older one those it has not taken."""
 
 _CHECKSUMS_SINCE: Final = 4
@@ -147,6 +168,13 @@ SELECT document, rows_sha256, collection, document_id, name, title, version, eff
 encounter FROM documents
 """
 _PATIENTS_OF: Final = "SELECT key FROM patients_of_documents JOIN patients USING (patient) WHERE document = ?"
+_FACTS_OF: Final = """
+SELECT kind, system, code, label FROM facts_of_documents JOIN facts USING (fact) WHERE document = ?
+"""
+_WITH_FACT: Final = """
+SELECT DISTINCT patient FROM facts_of_documents JOIN documents USING (document)
+JOIN patients_of_documents USING (document)
+"""
 _ROWS_OF: Final = """
 SELECT section, start, "end", text, vector FROM passages LEFT JOIN vectors USING (passage_id) WHERE document = ?
 ORDER BY start, passage_id
@@ -158,17 +186,25 @@ _STRAYS: Final = (
     "DELETE FROM patients_of_documents WHERE document NOT IN (SELECT document FROM documents)",
     "DELETE FROM patients_of_documents WHERE patient NOT IN (SELECT patient FROM patients)",
     "DELETE FROM patients WHERE patient NOT IN (SELECT patient FROM patients_of_documents)",
+    "DELETE FROM facts_of_documents WHERE document NOT IN (SELECT document FROM documents)",
+    "DELETE FROM facts_of_documents WHERE fact NOT IN (SELECT fact FROM facts)",
+    "DELETE FROM facts WHERE fact NOT IN (SELECT fact FROM facts_of_documents)",
     "DELETE FROM calibrations WHERE collection NOT IN (SELECT collection FROM collections)",
     "INSERT OR IGNORE INTO collections (collection) SELECT collection FROM documents",
 )
 
 
 def rows_sha256(
-    head: Sequence[str | None], patients: Iterable[str], rows: Iterable[tuple[str, int, int, str, bytes | None]]
+    head: Sequence[str | None],
+    patients: Iterable[str],
+    rows: Iterable[tuple[str, int, int, str, bytes | None]],
+    facts: Iterable[tuple[str, ...]] = (),
 ) -> str:
-    """Of everything stored about one document: its own fields, its patients' keys, and of each passage, in order of
-    offset, section, start, end, text and vector."""
+    """Of everything stored about one document: its own fields, its patients' keys, of each passage, in order of offset,
+    section, start, end, text and vector, and its facts where it has some."""
     digest = hashlib.sha256(json.dumps([*head, sorted(patients)]).encode())
+    if stated := sorted(facts):
+        digest.update(json.dumps(stated).encode())
     for section, start, end, text, vector in rows:
         raw = vector or b""
         digest.update(json.dumps([section, start, end, text, len(raw)]).encode() + raw)
@@ -358,7 +394,8 @@ class PassageStore:
             (passage.section, passage.start, passage.end, passage.text, vector.tobytes())
             for passage, vector in zip(passages, rows, strict=True)
         ]
-        checksum = rows_sha256(head, set(document.patients), sorted(written, key=lambda row: row[1]))
+        facts = [astuple(one) for one in document.facts]
+        checksum = rows_sha256(head, set(document.patients), sorted(written, key=lambda row: row[1]), facts)
         with self._writing() as database:
             self._touch(database, document.collection)
             database.execute(
@@ -371,6 +408,13 @@ class PassageStore:
                 (*head, checksum),
             ).lastrowid
             self._put_patients(database, key, document)
+            for fact in facts:
+                database.execute("INSERT OR IGNORE INTO facts (kind, system, code, label) VALUES (?, ?, ?, ?)", fact)
+                database.execute(
+                    "INSERT INTO facts_of_documents SELECT ?, fact FROM facts"
+                    " WHERE (kind, system, code, label) = (?, ?, ?, ?)",
+                    (key, *fact),
+                )
             for *passage, vector in written:
                 passage_id = database.execute(
                     'INSERT INTO passages (document, section, start, "end", text) VALUES (?, ?, ?, ?, ?)',
@@ -397,6 +441,15 @@ class PassageStore:
             found.update((row[0], Provenance(tuple(sorted(json.loads(row[2]))), row[1])) for row in rows)
         return found
 
+    def count_patients(self, collection: str) -> int:
+        """Known ones whose records the collection holds."""
+        rows = self._read(
+            "SELECT count(DISTINCT patient) FROM patients_of_documents JOIN documents USING (document)"
+            " WHERE collection = ?",
+            collection,
+        )
+        return int(rows[0][0])
+
     def identifiers(self, patient: str) -> tuple[str, ...]:
         """The strings known to name a patient; gone with their last document."""
         rows = self._read("SELECT identifiers FROM patients WHERE key = ?", patient)
@@ -409,6 +462,26 @@ class PassageStore:
             rows = self._read(_KNOWN + f" WHERE passage_id IN ({marks}) GROUP BY passage_id", *some)
             found.update((row[0], _strings(row[1])) for row in rows)
         return found
+
+    def facts(self) -> dict[int, Fact]:
+        """Number of a fact → what it states; of all collections."""
+        return {row[0]: Fact(*row[1:]) for row in self._read("SELECT fact, kind, system, code, label FROM facts")}
+
+    def patients_with(self, facts: Collection[int], collections: Collection[str]) -> frozenset[int]:
+        """Numbers of the patients of whom documents of these collections state at least one of the facts."""
+        found: set[int] = set()
+        among = ",".join("?" * len(collections))
+        for some, marks in _some(sorted(facts)):
+            where = f" WHERE fact IN ({marks}) AND collection IN ({among})"
+            found.update(row[0] for row in self._read(_WITH_FACT + where, *some, *sorted(collections)))
+        return frozenset(found)
+
+    def patient_keys(self, patients: Collection[int]) -> tuple[str, ...]:
+        """The stable keys of the patients with these numbers, in order of the keys."""
+        found: list[str] = []
+        for some, marks in _some(sorted(patients)):
+            found += (row[0] for row in self._read(f"SELECT key FROM patients WHERE patient IN ({marks})", *some))  # noqa: S608 - question marks
+        return tuple(sorted(found))
 
     def redacted(self, ids: Sequence[int], redaction: str) -> dict[int, RedactedForm]:
         """Passage id → its redacted form. A form of another version, or one that is not to the last byte what was put,
@@ -658,7 +731,8 @@ class PassageStore:
 
     def _rows_sha256(self, database: sqlite3.Connection, head: tuple[Any, ...]) -> str:
         patients = [row[0] for row in database.execute(_PATIENTS_OF, head[:1])]
-        return rows_sha256(head[2:], patients, database.execute(_ROWS_OF, head[:1]))
+        facts = database.execute(_FACTS_OF, head[:1]).fetchall()
+        return rows_sha256(head[2:], patients, database.execute(_ROWS_OF, head[:1]), facts)
 
     def _altered_forms(self) -> tuple[int, ...]:
         with self._transaction("DEFERRED") as database:

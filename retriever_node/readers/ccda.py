@@ -7,6 +7,7 @@ from fedrag.core.config import Config
 from fedrag.core.errors import InputError
 from retriever_node.clinical_document import NAMESPACES, ROOT, first, header, said
 from retriever_node.coded_entries import unsaid
+from retriever_node.coded_facts import facts_of
 from retriever_node.documents import Document, Unreadable
 from retriever_node.fhir.attachments import attachment_text
 from retriever_node.markup import parse_xml, read_markup
@@ -47,6 +48,7 @@ class Ccda:
             effective_date=head.written,
             parts=parts,
             encounter=head.encounter,
+            facts=facts_of(root),
         )
 
 

@@ -10,9 +10,11 @@ from typing import Final
 from fedrag.core.config import Config
 from fedrag.core.errors import InputError
 from retriever_node.documents import Document, Unreadable
+from retriever_node.facts import Fact
 from retriever_node.fhir.attachments import notes_of
 from retriever_node.fhir.bundles import Index, resources_of, tail
 from retriever_node.fhir.datatypes import Resource, as_date, coded_only, concept, day, first_day, part, string
+from retriever_node.fhir.facts import facts_of, facts_of_person
 from retriever_node.fhir.identity import identity
 from retriever_node.fhir.resources import HEADINGS, KINDS, Record, encounter_class, heading, said
 from retriever_node.patients import KnownIdentifiers, patient_document
@@ -101,6 +103,8 @@ class _Person:
     known: KnownIdentifiers
     record: Record
     free_text: bool
+    itself: tuple[Fact, ...]
+    facts: dict[str, list[Fact]] = field(default_factory=dict)
     lines: dict[str, Lines] = field(default_factory=dict)
     notes: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
@@ -130,6 +134,7 @@ class _Reading:
         if kind in KINDS and (line := said(resource, person.record)):
             lines = person.lines.setdefault(encounter, {})
             lines.setdefault(heading(resource), []).append((first_day(resource, KINDS[kind].dates), line))
+            person.facts.setdefault(encounter, []).extend(facts_of(resource, person.record))
         if _WITHDRAWN.isdisjoint((string(resource.get("status")), string(resource.get("docStatus")))):
             self._add_notes(resource, person, encounter)
 
@@ -164,6 +169,7 @@ class _Reading:
                     effective_date=as_date(starts[key]),
                     parts=[*((name, _listed(lines[name])) for name in headings), *notes],
                     encounter=key,
+                    facts=(*person.itself, *person.facts.get(key, ())),
                 )
 
     def _start(self, encounter: str, lines: Lines) -> str:
@@ -196,7 +202,8 @@ class _Reading:
             display = tuple(filter(None, [string(reference.get("display"))]))
             known = KnownIdentifiers([replace(who, names=(*who.names, *display))], self._others)
             index = self._index if patient else lambda target: part(coded_only(self._index(target)))
-            self._people[key] = _Person(known, Record(index), free_text=bool(patient))
+            itself = facts_of_person(patient)
+            self._people[key] = _Person(known, Record(index), free_text=bool(patient), itself=itself)
         return self._people[key]
 
 

@@ -7,13 +7,12 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from fedrag.core.config import PluginConfig
 from fedrag.core.errors import ConfigError
 from fedrag.core.exchange import NodeStatus
 from fedrag.core.wire import ReleaseClass
 from retriever_node import audit, ledger
-from retriever_node.assemble import assemble
 from retriever_node.config import CoordinatorConfig, NodeConfig, QuotaConfig, ServeConfig
+from retriever_node.policy.rules import Policy
 from retriever_node.service import create_app
 from retriever_node.serving import require_safe_serving
 
@@ -29,17 +28,10 @@ def broken(*_args, **_kwargs):
     raise Broken("Warfarin bleeding is reversed with vitamin K.")
 
 
-class BrokenPolicy:
-    """Admits, and then fails when asked whether text may go."""
-
-    release_classes = frozenset(ReleaseClass)
-    describes = True
-
-    def admits(self, asker):
-        return True
-
-    def allows(self, processor):
-        return broken()
+def rule(**keys: object) -> str:
+    """A policy of one rule for class `protocol`."""
+    written = {"name": "one", "classes": ["protocol"], "release": "passage", **keys}
+    return "version = 1\n\n[[rules]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in written.items())
 
 
 @pytest.mark.parametrize("part", ["audit", "ledger", "policy", "sealer", "store", "clock"])
@@ -47,13 +39,13 @@ def test_an_error_in_any_guard_is_a_denial(workshop, put_question, monkeypatch, 
     """No passage is released, the question is still answered, and neither log nor problem holds the error's text."""
     hospital = workshop.hospital("heart", DOCUMENT)
     node = hospital.node
+    node.policy.now()
     if part == "audit":
         monkeypatch.setattr(audit, "append", broken)
     elif part == "ledger":
         monkeypatch.setattr(ledger, "charge", broken)
     elif part == "policy":
-        (served,) = node.collections.values()
-        node = replace(node, collections={served.id: replace(served, policy=BrokenPolicy())})
+        monkeypatch.setattr(Policy, "grant", broken)
     elif part == "sealer":
         monkeypatch.setattr(type(node.sealer), "open", broken)
     elif part == "store":
@@ -61,7 +53,7 @@ def test_an_error_in_any_guard_is_a_denial(workshop, put_question, monkeypatch, 
     else:
         node = replace(node, clock=broken, gate=replace(node.gate, coordinators={}))
     coordinator = workshop.coordinator(workshop.remote("heart", node.signer, create_app(node)))
-    answer = put_question(coordinator, QUESTION)
+    answer = put_question(coordinator, QUESTION, "en", deadline_ms=30_000)
     assert answer.evidence.passages == ()
     assert answer.disclosure.hospitals == ()
     assert answer.abstained is not None
@@ -76,54 +68,45 @@ def test_a_refused_release_is_neither_charged_nor_logged_as_given(workshop, put_
     quota = QuotaConfig(passages_per_asker_per_day=1)
     hospital = workshop.hospital("heart", DOCUMENT, quota=quota)
     coordinator = workshop.coordinator(hospital.remote)
-    first, second = (put_question(coordinator, QUESTION) for _ in range(2))
+    first, second = (put_question(coordinator, QUESTION, "en", deadline_ms=30_000) for _ in range(2))
     assert len(first.evidence.passages) == 1
     assert second.evidence.passages == ()
     assert (second.coverage[0].status, second.coverage[0].code) == (NodeStatus.REFUSED, "asker_quota")
     with hospital.node.state.transaction() as connection:
         kinds = [json.loads(line)["kind"] for line in audit.lines(connection)]
-    assert kinds == ["offers", "release", "offers"]
+    assert kinds == ["policy", "offers", "release", "offers"]
 
 
-@pytest.mark.parametrize("policy", ["public", "protocol"])
-def test_a_releasing_policy_on_patient_documents_is_a_configuration_error(workshop, policy) -> None:
-    """The class decides which policies are possible; the node does not start."""
+@pytest.mark.parametrize("kind", ["passage", "redacted", "extract"])
+def test_text_of_single_patients_to_everyone_is_a_configuration_error(workshop, kind) -> None:
+    """The class decides which rules are possible; the node does not start."""
     with pytest.raises(ConfigError) as error:
-        workshop.hospital("heart", DOCUMENT, ReleaseClass.PATIENT, PluginConfig(name=policy))
-    assert error.value.code == "policy_class"
+        workshop.hospital("heart", DOCUMENT, ReleaseClass.PATIENT, rule(classes=["patient"], release=kind))
+    assert error.value.code == "bad_policy"
+    assert "line 6" in error.value.message
 
 
 def test_text_does_not_go_to_a_processor_that_the_policy_does_not_allow(workshop, put_question) -> None:
     """`protocol` documents stay inside the trust domain unless the owner says otherwise."""
-    policy = PluginConfig(name="protocol", settings={"places": ["trust_domain"]})
-    hospital = workshop.hospital("heart", DOCUMENT, policy=policy)
-    answer = put_question(workshop.coordinator(hospital.remote), QUESTION)
+    hospital = workshop.hospital("heart", DOCUMENT, policy=rule(places=["trust_domain"]))
+    answer = put_question(workshop.coordinator(hospital.remote), QUESTION, "en", deadline_ms=30_000)
     assert answer.evidence.passages == ()
+    assert (answer.coverage[0].status, answer.coverage[0].code) == (NodeStatus.REFUSED, "not_allowed")
+
+
+def test_text_does_not_go_to_a_model_that_the_policy_does_not_name(workshop, put_question) -> None:
+    """A place may run several models; the coordinator's is not the one of the rule."""
+    hospital = workshop.hospital("heart", DOCUMENT, policy=rule(models=["another-model"]))
+    answer = put_question(workshop.coordinator(hospital.remote), QUESTION, "en", deadline_ms=30_000)
     assert (answer.coverage[0].status, answer.coverage[0].code) == (NodeStatus.REFUSED, "not_allowed")
 
 
 def test_a_policy_for_a_purpose_hides_the_collection_from_others(workshop, put_question) -> None:
     """Whoever asks for another purpose finds an empty hospital, not a refusal."""
-    policy = PluginConfig(name="protocol", settings={"purposes": ["research"]})
-    hospital = workshop.hospital("heart", DOCUMENT, policy=policy)
-    answer = put_question(workshop.coordinator(hospital.remote), QUESTION)
+    hospital = workshop.hospital("heart", DOCUMENT, policy=rule(purposes=["research"]))
+    answer = put_question(workshop.coordinator(hospital.remote), QUESTION, "en", deadline_ms=30_000)
     assert answer.evidence.passages == ()
     assert answer.coverage[0].status is NodeStatus.ANSWERED
-
-
-def test_a_policy_change_ends_the_life_of_older_handles(workshop) -> None:
-    """The version that is sealed into a handle is the policy's name, settings and class."""
-    hospital = workshop.hospital("heart", DOCUMENT)
-    (served,) = hospital.node.collections.values()
-    config = hospital.home.config
-    config.write_text(
-        config.read_text()
-        + '\n[collections.policy]\nname = "protocol"\n[collections.policy.settings]\nidentified_only = true\n'
-    )
-    again = assemble(hospital.home)
-    workshop.opened.append(again)
-    (changed,) = again.collections.values()
-    assert changed.policy_version != served.policy_version
 
 
 PINNED = (CoordinatorConfig(id="c", public_key="AAAA"),)

@@ -13,13 +13,13 @@ POLICIES = {"protocols": "v1", "leaflets": "v1"}
 SEALER = HandleSealer(b"k" * 32)
 
 
-@given(st.integers(0, 2**62), st.integers(0, 2**62))
-def test_what_was_sealed_comes_back(passage_id: int, generation: int) -> None:
+@given(st.integers(0, 2**62), st.integers(0, 2**62), st.integers(0, 20_000), st.integers(0, 20_000))
+def test_what_was_sealed_comes_back(passage_id: int, generation: int, start: int, length: int) -> None:
     """Every field survives, and every handle has the same length whatever it names."""
-    passage = SealedPassage("leaflets", passage_id, generation, "v1", 1_000)
+    passage = SealedPassage("leaflets", passage_id, generation, "v1", 1_000, (start, start + length))
     handle = SEALER.seal(passage, RECIPIENT)
     assert SEALER.open(handle, RECIPIENT, POLICIES, now_s=999) == passage
-    assert len(handle) == 92
+    assert len(handle) == 100
 
 
 @pytest.mark.parametrize(
@@ -29,11 +29,12 @@ def test_what_was_sealed_comes_back(passage_id: int, generation: int) -> None:
         Recipient("p" * 32, "research", "c", "0" * 32),
         Recipient("p" * 32, "treatment", "d", "0" * 32),
         Recipient("p" * 32, "treatment", "c", "1" * 32),
+        Recipient("p" * 32, "treatment", "c", "0" * 32, "stroke-2026"),
     ],
-    ids=["asker", "purpose", "coordinator", "request"],
+    ids=["asker", "purpose", "coordinator", "request", "project"],
 )
 def test_another_recipient_cannot_open_it(other: Recipient) -> None:
-    """Asker, purpose, coordinator and request are bound in; changing any one of them is a forgery."""
+    """Asker, purpose, coordinator, request and project are bound in; changing any one of them is a forgery."""
     handle = SEALER.seal(PASSAGE, RECIPIENT)
     with pytest.raises(Refused) as refused:
         SEALER.open(handle, other, POLICIES, now_s=0)
@@ -59,10 +60,11 @@ def test_another_nodes_handle_does_not_open() -> None:
     ("policies", "now_s", "code"),
     [
         (POLICIES, 1_001, "handle_expired"),
-        ({"protocols": "v2"}, 0, "policy_changed"),
-        ({"leaflets": "v1"}, 0, "policy_changed"),
+        (POLICIES, 399, "handle_expired"),
+        ({"protocols": "v2"}, 999, "policy_changed"),
+        ({"leaflets": "v1"}, 999, "policy_changed"),
     ],
-    ids=["expired", "policy changed", "collection gone"],
+    ids=["expired", "the clock was set back", "policy changed", "collection gone"],
 )
 def test_an_old_offer_is_not_honoured(policies: dict[str, str], now_s: int, code: str) -> None:
     """What the owner decided since the offer counts."""

@@ -9,6 +9,7 @@ from fedrag.core.errors import IdentityError, IntegrityError, QuotaExceeded
 from retriever_node import audit, ledger
 from retriever_node.config import QuotaConfig
 from retriever_node.handles import Recipient
+from retriever_node.ledger import Disclosure
 from retriever_node.state import NodeState
 
 DAY = 86_400
@@ -25,9 +26,9 @@ def state(tmp_path: Path):
     opened.close()
 
 
-def charge(state: NodeState, who: Recipient, handles: str, quota: QuotaConfig, now_s: float = 0) -> None:
+def charge(state: NodeState, who: Recipient, passages: str, quota: QuotaConfig, now_s: float = 0) -> None:
     with state.transaction() as connection:
-        ledger.charge(connection, who, dict.fromkeys(handles, 10), quota, now_s)
+        ledger.charge(connection, who, [Disclosure("d", ord(name), 10) for name in passages], quota, now_s)
 
 
 def test_asking_again_for_the_same_is_free(state: NodeState) -> None:

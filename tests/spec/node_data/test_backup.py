@@ -49,7 +49,7 @@ def home(tmp_path: Path, folder) -> NodeHome:
     node.describe()
     with node.state.transaction() as connection:
         audit.append(connection, audit.AuditEvent(audit.timestamp(1), "release", "r", "a", "treatment", "hub"))
-        connection.execute("INSERT INTO charges VALUES ('a', 'hub', 'r', 'h', 20500, 10)")
+        connection.execute("INSERT INTO charges VALUES ('hub', 'a', 'r', '7', 'd', '', 20500, 10)")
     node.state.remember_nonce("n", 1, 300)
     node.store.close()
     node.state.close()
@@ -81,10 +81,10 @@ def test_a_backup_becomes_the_same_node(home: NodeHome, tmp_path: Path) -> None:
     assert moved.authority.read_text(encoding="utf-8") == "a root"
     with closing(NodeState(again.state)) as state, state.transaction() as connection:
         lines = [json.loads(line) for line in audit.lines(connection)]
-        assert connection.execute("SELECT * FROM charges").fetchall() == [("a", "hub", "r", "h", 20500, 10)]
+        assert connection.execute("SELECT * FROM charges").fetchall() == [("hub", "a", "r", "7", "d", "", 20500, 10)]
         assert connection.execute("SELECT nonce FROM nonces").fetchall() == [("n",)]
-    assert [line["kind"] for line in lines] == ["release", "restored"]
-    assert (lines[1]["at"], lines[1]["purpose"]) == ("2026-03-05T05:06:07+00:00", "backup of 2026-03-04T05:06:07+00:00")
+    assert [line["kind"] for line in lines] == ["policy", "release", "restored"]
+    assert (lines[2]["at"], lines[2]["purpose"]) == ("2026-03-05T05:06:07+00:00", "backup of 2026-03-04T05:06:07+00:00")
     run = CliRunner()
     assert run.invoke(app, ["check", "--home", str(again.folder)]).exit_code == 0
     assert "a.md" in run.invoke(app, ["search", "--home", str(again.folder), "uric acid toe", "-k", "1"]).stdout
@@ -111,7 +111,7 @@ def test_a_backup_is_for_its_owner_only_and_holds_what_cannot_be_made_again(home
     backup(home, tmp_path / "b", NOW)
     restore(tmp_path / "b", NodeHome(tmp_path / "again"), NOW)
     names = {path.relative_to(tmp_path / "b").as_posix() for path in (tmp_path / "b").rglob("*") if path.is_file()}
-    kept = {"node.toml", "node.key", "coordinators/hub.crt", "passages.sqlite", "state.sqlite"}
+    kept = {"node.toml", "policy.toml", "node.key", "coordinators/hub.crt", "passages.sqlite", "state.sqlite"}
     assert names == kept | {"about.json", "manifest.json"}
     for place in (tmp_path / "b", tmp_path / "again"):
         for path in (place, *place.rglob("*")):

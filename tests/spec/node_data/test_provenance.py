@@ -121,6 +121,8 @@ def test_a_store_of_the_first_format_is_brought_up_to_date(tmp_path, encoder):
         "DROP TRIGGER patient_without_documents",
         "DROP TRIGGER patient_known_better",
         "DROP TABLE redacted",
+        "DROP TABLE facts_of_documents",
+        "DROP TABLE facts",
         "DROP TABLE patients_of_documents",
         "DROP TABLE patients",
         "ALTER TABLE documents DROP COLUMN encounter",
@@ -149,7 +151,7 @@ def test_a_store_of_the_first_format_is_brought_up_to_date(tmp_path, encoder):
         assert store.check() == ()
         store.close()
     (written_format,) = sqlite3.connect(path).execute("PRAGMA user_version").fetchone()
-    assert written_format == FORMAT == 5
+    assert written_format == FORMAT == 6
 
 
 def test_health_records_by_the_command_line(tmp_path):
