@@ -57,7 +57,7 @@ def _most(cosine: float, *, words: bool) -> float:
     return (cosine + WORDS) / (1 + WORDS) if words else cosine
 
 
-def _whole(passage: ReleasedPassage) -> str:
+def whole(passage: ReleasedPassage) -> str:
     """What hospitals encode by default: title and section on one line, then the text."""
     return "\n".join(part for part in (_heading(passage), passage.text) if part)
 
@@ -71,5 +71,5 @@ def _text(passage: ReleasedPassage) -> str:
     return passage.text
 
 
-_WAYS: Final[tuple[Callable[[ReleasedPassage], str], ...]] = (_whole, _text, _heading)
+_WAYS: Final[tuple[Callable[[ReleasedPassage], str], ...]] = (whole, _text, _heading)
 """The usual one first: honest passages are encoded once."""

@@ -8,7 +8,7 @@ or as the narrative that the code points to words it. What a C-CDA has in its co
 narrative that was signed, is asked for and counted apart.
 
 Asked are the whole node, and a node for each file alone. Then the node is served as a process of its own, all of it
-under the policy `public`, which no owner of records would choose, and asked the same over HTTP: every identifier of
+under class `public`, which no owner of records would choose, and asked the same over HTTP: every identifier of
 every patient is looked for in each offer, in the log, the metrics and the description. Needs FEDRAG_DATA.
 """
 
@@ -396,9 +396,7 @@ def federation_of(folder: Path, collections: Mapping[str, Path]) -> LocalFederat
         node=NODE,
         name="Hospital 0",
         collections=tuple(
-            CollectionConfig(
-                id=name, folder=place, release_class=ReleaseClass.PUBLIC, policy=PluginConfig(name="public")
-            )
+            CollectionConfig(id=name, folder=place, release_class=ReleaseClass.PUBLIC)
             for name, place in collections.items()
         ),
         quota=QuotaConfig(passages_per_asker_per_day=10**9, passages_per_coordinator_per_day=10**9),

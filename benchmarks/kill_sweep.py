@@ -1,6 +1,6 @@
 """Kills a node's real process at many points of its work, and looks at what is left.
 
-Five things that change a node's disk, and a backup, each in a process of its own that dies of SIGKILL: at points spread
+Six things that change a node's disk, and a backup, each in a process of its own that dies of SIGKILL: at points spread
 over all system calls with which it changes the disk (the process is traced, SQLite's and FAISS's calls count too; it
 dies before the call is done), and at random moments. After each:
 
@@ -9,6 +9,8 @@ dies before the call is done), and at random moments. After each:
 * `check` finds nothing;
 * the node starts and its hits are those of exact search by definition, by vectors, and by words and vectors as a newly
   built exact index has them; one whole generation lies on disk;
+* a passage of a collection that redacts has the form that an uninterrupted run made of it, or none, and is then not
+  shown; no form holds a name;
 * what was interrupted can be done again to its end; then no file holds a deleted word or vector, and a backup restores.
 
 Exits with 1 on any miss.
@@ -50,11 +52,14 @@ from retriever_node.home import NodeHome, create_node, open_config
 from retriever_node.indexes import INDEXES
 from retriever_node.ingest import calibrate, ingest
 from retriever_node.passages import ALL_FIELDS
+from retriever_node.redacted import releasable
+from retriever_node.redaction import Redaction, redaction_of
 from retriever_node.repair import examine
 from retriever_node.store import PassageStore
 from retriever_node.terms import terms_of
 
 COLLECTION: Final = "leaflets"
+NAME: Final = "Quistgaard"
 NOW: Final = datetime(2026, 1, 2, tzinfo=UTC)
 _TRACEME, _SYSCALL, _SET_OPTIONS, _SYSCALL_INFO = 0, 24, 0x4200, 0x420E
 _GOOD_AND_KILLED_WITH_US: Final = 1 | 0x100000
@@ -70,19 +75,23 @@ _CREATES: Final = os.O_CREAT | os.O_TRUNC
 
 Content = dict[str, tuple[tuple[object, ...], ...]]
 """Document id → its rows: section, start, end, text, vector."""
+Forms = frozenset[tuple[str, int, str]]
+"""Document id, start and text of passages as they may leave."""
 Action = Callable[[NodeHome], None]
 
 
 @dataclass(frozen=True)
 class Phase:
     """`base`: a home just before `action`. `states`: what the store holds after each acknowledged change of an
-    uninterrupted run, the first before any. `gone`: bytes that must be in no file at the end."""
+    uninterrupted run, the first before any. `gone`: bytes that must be in no file at the end. `forms`: the redacted
+    forms that run ends with."""
 
     name: str
     base: Path
     action: Action
     states: tuple[Content, ...] = ()
     gone: tuple[bytes, ...] = ()
+    forms: Forms = frozenset()
 
 
 @dataclass(frozen=True)
@@ -267,6 +276,22 @@ def content(store: PassageStore) -> Content:
     return {document: tuple(rows) for document, rows in found.items()}
 
 
+def shown(store: PassageStore, home: NodeHome) -> Forms:
+    """What could leave of a collection that redacts; nothing of one that does not."""
+    redaction = _redaction(home)
+    if redaction is None:
+        return frozenset()
+    passages = store.passages(store.stored_vectors(COLLECTION).ids.tolist())
+    found = releasable(passages, {COLLECTION: redaction}, store, recheck=True)
+    ids = {passage.passage_id: passage.document_id for passage in passages}
+    return frozenset((ids[number], one.start, one.text) for number, one in found.items())
+
+
+def _redaction(home: NodeHome) -> Redaction | None:
+    (collection,) = open_config(home).collections
+    return redaction_of(collection)
+
+
 def misses(phase: Phase, home: NodeHome, acknowledged: int) -> list[str]:
     """What does not hold after a death, and after doing again what it interrupted."""
     try:
@@ -282,7 +307,9 @@ def _misses(phase: Phase, home: NodeHome, acknowledged: int) -> Iterator[str]:
         restore(output, NodeHome(home.folder.parent / "first restored"), NOW)
         shutil.rmtree(output)
     with closing(open_store(home, encoder)) as store:
-        there = content(store)
+        there, held = content(store), shown(store, home)
+    if not held <= phase.forms:
+        yield "another form"
     if there not in phase.states[acknowledged : acknowledged + 2]:
         yield "another content"
     yield from (f"check: {found.code}" for found in examine(home))
@@ -291,6 +318,8 @@ def _misses(phase: Phase, home: NodeHome, acknowledged: int) -> Iterator[str]:
     with closing(open_store(home, encoder)) as store:
         if content(store) != phase.states[-1]:
             yield "another content at the end"
+        if shown(store, home) != phase.forms:
+            yield "other forms at the end"
     yield from _search_misses(home)
     yield from (f"check at the end: {found.code}" for found in examine(home))
     left = b"".join(path.read_bytes() for path in home.folder.rglob("*") if path.is_file())
@@ -349,6 +378,15 @@ def phases(place: Path, documents: int) -> Iterator[Phase]:
     yield _recorded("delete", deleting, _ingest_and_serve, place, gone)
     uncompacted, taken = _uncompacted(deleting, place)
     yield _recorded("compaction", uncompacted, _compact, place, taken)
+    redacting = _copied(ingesting, place / "redact")
+    _ingest_and_serve(NodeHome(redacting / "home"))
+    _write(redacting / "documents", range(0, documents, 5), 2)
+    config = redacting / "home" / "node.toml"
+    told = config.read_text(encoding="utf-8").replace(
+        'release_class = "public"', 'release_class = "public"\nredact = true'
+    )
+    config.write_text(told, encoding="utf-8")
+    yield _recorded("redaction", redacting, _ingest_and_serve, place, gone=())
     fitting = _copied(full, place / "calibrate")
     with closing(sqlite3.connect(fitting / "home" / "passages.sqlite")) as database, database:
         database.execute("DELETE FROM calibrations")
@@ -368,13 +406,17 @@ def _recorded(name: str, base: Path, action: Action, place: Path, gone: tuple[by
         states = [content(store)]
     with acknowledging(lambda store: states.append(content(store))):
         action(home)
+    with closing(open_store(home, open_encoder(open_config(home)))) as store:
+        forms = shown(store, home)
+    if any(NAME in text for _, _, text in forms) or bool(forms) != (_redaction(home) is not None):
+        raise RuntimeError("an uninterrupted run does not redact every name")
     if name in ("ingest", "delete"):
         files = {path.name: path.read_text(encoding="utf-8") for path in (run / "documents").iterdir()}
         held = {name: " ".join(str(row[4]) for row in rows) for name, rows in states[-1].items()}
         sentences = [(name, one) for name in files for one in files[name].split("\n\n") if not one.startswith("#")]
         if held.keys() != files.keys() or any(sentence not in held[name] for name, sentence in sentences):
             raise RuntimeError("an uninterrupted run does not hold every sentence of the files")
-    return replace(phase, states=tuple(states), gone=gone)
+    return replace(phase, states=tuple(states), gone=gone, forms=forms)
 
 
 def _config(place: Path) -> NodeConfig:
@@ -394,7 +436,8 @@ def _write(folder: Path, numbers: range, edition: int) -> None:
 
 def _sentence(number: int, part: int, edition: int) -> str:
     filler = " ".join(f"word{(7 * number + 3 * part + other) % 97}" for other in range(60))
-    return f"{_word(number, edition)} part {part}: dose {number} mg against fever, {filler}."
+    seen = f"seen by Dr. {NAME} on {1 + number % 28} May 2024"
+    return f"{_word(number, edition)} part {part}: dose {number} mg against fever, {seen}, {filler}."
 
 
 def _word(number: int, edition: int) -> str:
@@ -437,7 +480,7 @@ def _copied(base: Path, to: Path) -> Path:
 def _ingest(home: NodeHome) -> None:
     encoder = open_encoder(open_config(home))
     with closing(open_store(home, encoder)) as store:
-        ingest(home.folder.parent / "documents", COLLECTION, store, encoder)
+        ingest(home.folder.parent / "documents", COLLECTION, store, encoder, redaction=_redaction(home))
 
 
 def _search(home: NodeHome) -> None:

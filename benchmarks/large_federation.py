@@ -8,6 +8,7 @@ their text; calibration follows, as in an ingest. From there on everything is th
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -25,11 +26,13 @@ from fedrag.http.tls import root_certificate
 from fedrag.local_federation import LocalFederation
 from fedrag.members import Member
 from retriever_node.assemble import open_store
-from retriever_node.config import CollectionConfig, NodeConfig, QuotaConfig
+from retriever_node.config import CollectionConfig, LockoutConfig, NodeConfig, QuotaConfig
 from retriever_node.documents import Document, PassageDraft, Section, content_sha256
-from retriever_node.home import NodeHome
+from retriever_node.home import NodeHome, open_config
 from retriever_node.ingest import calibrate
 from retriever_node.passages import ALL_FIELDS
+from retriever_node.redacted import redact_collection
+from retriever_node.redaction import redaction_of
 
 DIMENSION: Final = 384
 ENCODER: Final = PluginConfig(name="hashing", settings={"dimension": DIMENSION})
@@ -37,6 +40,17 @@ COLLECTION: Final = "guidelines"
 COORDINATOR: Final = "benchmark"
 PER_DOCUMENT: Final = 100
 _UNLIMITED: Final = QuotaConfig(passages_per_asker_per_day=10**9, passages_per_coordinator_per_day=10**9)
+_TREATMENT: Final = """version = 1
+
+[[rules]]
+name = "treatment"
+classes = ["patient", "protocol"]
+identified = true
+roles = ["clinician"]
+purposes = ["treatment"]
+release = "redacted"
+quota = { per_asker_per_day = 1000000, per_asker_per_30_days = 1000000, share_per_30_days = 1.0 }
+"""
 _PATIENCE_S: Final = 300.0
 """For nodes to start: several build graphs over tens of thousands of vectors at once."""
 
@@ -79,8 +93,21 @@ def home_of(federation: LocalFederation, number: int) -> NodeHome:
     return NodeHome(federation.folder / "nodes" / f"hospital-{number}")
 
 
+def protect(home: NodeHome, release_class: ReleaseClass) -> None:
+    """Every control there is for this class: the collection is redacted, and clinicians who treat may have its redacted
+    passages. Quotas and, for records of patients, lockout count, and are far away. To be called before `fill`."""
+    config = open_config(home)
+    records = tuple(
+        one.model_copy(update={"release_class": release_class, "redact": True}) for one in config.collections
+    )
+    lockout = LockoutConfig(near_duplicates=1_000_000, questions=20_000)
+    write_toml(home.config, config.model_copy(update={"collections": records, "lockout": lockout}))
+    home.policy.write_text(_TREATMENT, encoding="utf-8")
+
+
 def fill(homes: Sequence[NodeHome], size: int, workers: int = 2) -> None:
-    """`size` passages into each home's store: those of `texts_of`."""
+    """`size` passages into each home's store: those of `texts_of`; where they are records, a patient to each hundred,
+    known by name, number and date of birth."""
     with ProcessPoolExecutor(workers) as pool:
         list(pool.map(_fill, [home.folder for home in homes], range(len(homes)), [size] * len(homes)))
 
@@ -89,12 +116,20 @@ def _fill(folder: Path, number: int, size: int) -> None:
     made = encoder()
     store = open_store(NodeHome(folder), made)
     texts = texts_of(number, size)
+    (collection,) = open_config(NodeHome(folder)).collections
+    redaction = redaction_of(collection)
     for first in range(0, size, PER_DOCUMENT):
         some = texts[first : first + PER_DOCUMENT]
         document, drafts = _document(f"guideline-{number}-{first // PER_DOCUMENT}", some)
+        if redaction is not None:
+            patient = f"{number:03}{first:07}"
+            known = (f"Agda Vennerholm{patient}", patient, "1951-03-11")
+            document = replace(document, patients=(f"patient-{patient}",), identifiers=known)
         store.put(document, drafts, made.encode_passages(some))
     store.checkpoint()
     calibrate(COLLECTION, store, made, ALL_FIELDS)
+    if redaction is not None:
+        redact_collection(store, COLLECTION, redaction, processes=1)
     store.close()
 
 

@@ -12,23 +12,24 @@ from pathlib import Path
 from typing import Any, Final
 
 from retriever_node import audit, cli, ledger
-from retriever_node.state import NodeState
+from retriever_node.state import NodeState, SeenNonce
 
 NOTHING: Final = "nothing"
 UNFLUSHED: Final = "unflushed"
 
 
 def forget() -> None:
-    def remember_nonce(_self: NodeState, _nonce: str, _now_s: int, _window_s: int) -> None:
+    def see_nonce(self: NodeState, nonce: str, now_s: int, _window_s: int) -> SeenNonce:
         """Replays would not be noticed."""
+        return SeenNonce(nonce, now_s, 0, self, settled=True)
 
-    def charge(*_: Any) -> None:
+    def charge(*_: Any, **_named: Any) -> None:
         """No quota."""
 
     def append(*_: Any) -> str:
         return "0" * 64
 
-    NodeState.remember_nonce = remember_nonce  # type: ignore[method-assign]
+    NodeState.see_nonce = see_nonce  # type: ignore[assignment, method-assign]
     ledger.charge = charge
     audit.append = append
 

@@ -1,12 +1,13 @@
 """The account of an answer: what each hospital gave away, what it cost, and the answers that need no reasoner."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from fedrag.core.answer import (
     Abstention,
     AbstentionCode,
     Answer,
+    Awaiting,
     BudgetUsed,
     DisclosureAccount,
     Evidence,
@@ -47,6 +48,45 @@ def disclosure(
             for node, own in sorted(hospitals.items())
         ),
     )
+
+
+def awaiting(offers: Mapping[NodeId, Offers]) -> tuple[Awaiting, ...]:
+    """Hospitals that may still release something of this question, and by when that is over."""
+    return tuple(
+        Awaiting(node=node, until=made.awaiting_until)
+        for node, made in sorted(offers.items())
+        if made.awaiting_release and made.awaiting_until is not None
+    )
+
+
+def awaiting_notices(offers: Mapping[NodeId, Offers], *, reason: bool) -> tuple[Notice, ...]:
+    """What to tell of hospitals where somebody decides before anything leaves, match or not."""
+    told: list[Notice] = []
+    if waiting := awaiting(offers):
+        nodes, until = ", ".join(one.node for one in waiting), max(one.until for one in waiting)
+        message = f"Awaiting release at {nodes}, until {until:%Y-%m-%d %H:%M} UTC: look at this answer again later."
+        told.append(Notice(code="awaiting_release", message=message))
+    shut = sorted(node for node, made in offers.items() if _is_shut(made))
+    if shut and reason:
+        message = f"At {', '.join(shut)} no further question can wait for a release today."
+        told.append(Notice(code="review_share_used", message=message))
+    elif shut:
+        message = f"At {', '.join(shut)} somebody has to release what is found: state a reason for asking."
+        told.append(Notice(code="reason_not_stated", message=message))
+    return tuple(told)
+
+
+def locked_notices(offers: Mapping[NodeId, Offers]) -> tuple[Notice, ...]:
+    """Hospitals that answered without their records of patients, because of how this asker asked before."""
+    locked = sorted(node for node, made in offers.items() if "locked" in made.notices)
+    if not locked:
+        return ()
+    message = f"At {', '.join(locked)} records of patients stay closed to you until an administrator there unlocks."
+    return (Notice(code="locked", message=message),)
+
+
+def _is_shut(made: Offers) -> bool:
+    return made.awaiting_release and made.awaiting_until is None and not made.offers
 
 
 def budget(steps: Sequence[Gathered[Offers] | Gathered[Release]], report: ReasonerReport) -> BudgetUsed:

@@ -1,10 +1,12 @@
 """The parts that a coordinator's configuration names, put together."""
 
+import asyncio
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final, cast
 
 from aggregator.methods import MERGE_METHODS
 from aggregator.weights import NO_OUTCOMES
@@ -18,6 +20,7 @@ from fedrag.descriptions import DescriptionWatch
 from fedrag.encoders import ENCODERS
 from fedrag.encoders.remembering import Remembering
 from fedrag.enrolment import EnrolmentDesk
+from fedrag.experience import RouterExperience
 from fedrag.home import CoordinatorHome, open_certificate, open_config, open_desk, open_issuer
 from fedrag.http.client import RemoteNode, http_client
 from fedrag.http.replicas import ReplicatedNode, RetryBudget
@@ -25,13 +28,21 @@ from fedrag.http.signing import Signer
 from fedrag.http.tls import LiveCertificate, client_context
 from fedrag.http.tokens import DevelopmentIssuer
 from fedrag.kept_statistics import StatisticsFile
+from fedrag.kept_trust import TrustStore
 from fedrag.live_members import Connection, LiveMembers
 from fedrag.members import Member, MemberRegistry
 from fedrag.pipeline import Federation
+from fedrag.populations import Census
+from fedrag.receipts import ReceiptStore
 from fedrag.redaction import PatternRedactor
 from fedrag.statistics import StatisticsWatch
+from fedrag.trust import TrustBook
 from reasoner.backends import BACKENDS, Surroundings
 from router.policies import ROUTING_POLICIES
+from router.policies.mixture import MixtureRouting
+
+LEARNING: Final = "mixture"
+"""The routing policy that learns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,9 @@ class Coordinator:
     """Everything that serves questions.
 
     `nodes`: the hospitals of this moment; `desk`: where they join; `statistics`: what they count together, None where
-    they are not to; `certificate`: what we show them; `budget`: what may be asked of them twice.
+    they are not to; `certificate`: what we show them; `budget`: what may be asked of them twice; `experience`: what
+    was learned of whom to ask; `receipts`: where what they signed is kept; `census`: counts patients;
+    `trust`: how far descriptions are believed, None: wholly.
     """
 
     config: CoordinatorConfig
@@ -50,13 +63,26 @@ class Coordinator:
     statistics: StatisticsWatch | None
     certificate: LiveCertificate | None
     budget: RetryBudget
+    experience: RouterExperience
+    receipts: ReceiptStore | None
+    census: Census
+    trust: TrustBook | None
     closing: tuple[Callable[[], Awaitable[None]], ...]
 
     def federation(self, reliability: Mapping[NodeId, Reliability] = NO_OUTCOMES) -> Federation:
         """The parts that a question meets which sets out now, and what was learned of the hospitals until now."""
-        return replace(self.parts, nodes=self.nodes(), catalogue=self.descriptions.catalogue(), reliability=reliability)
+        routing = {**self.parts.routing, LEARNING: self.experience.policy()}
+        return replace(
+            self.parts,
+            nodes=self.nodes(),
+            catalogue=self.descriptions.catalogue(),
+            routing=self.trust.around(routing) if self.trust is not None else routing,
+            reliability=reliability,
+        )
 
     async def aclose(self) -> None:
+        if self.trust is not None:
+            await asyncio.to_thread(self.trust.close)
         for close in self.closing:
             await close()
 
@@ -66,6 +92,7 @@ def assemble(home: CoordinatorHome) -> Coordinator:
     config = open_config(home)
     signer, certificate = Signer.load(home.signing_key), open_certificate(home, config)
     registry, budget = MemberRegistry(home.members), RetryBudget()
+    receipts = ReceiptStore(home.receipts, config.receipts.keep_days)
 
     def connection(member: Member) -> Connection:
         client = http_client(tls=client_context(member.authority, certificate)) if member.authority else http_client()
@@ -77,6 +104,7 @@ def assemble(home: CoordinatorHome) -> Coordinator:
                 coordinator=config.coordinator,
                 signer=signer,
                 client=client,
+                keep=receipts.keep,
             )
             for url in member.urls
         ]
@@ -91,7 +119,10 @@ def assemble(home: CoordinatorHome) -> Coordinator:
         certificate=certificate,
         budget=budget,
         kept=home.statistics,
-        closing=(members.aclose,),
+        learned=home.experience,
+        receipts=receipts,
+        trusted=TrustStore(home.trust) if config.trust.enabled else None,
+        closing=(members.aclose, receipts.aclose),
     )
 
 
@@ -104,10 +135,14 @@ def connect(
     certificate: LiveCertificate | None = None,
     budget: RetryBudget | None = None,
     kept: Path | None = None,
+    learned: Path | None = None,
+    receipts: ReceiptStore | None = None,
+    trusted: TrustStore | None = None,
     closing: tuple[Callable[[], Awaitable[None]], ...] = (),
 ) -> Coordinator:
     """The parts that a configuration names, put together around these hospitals. `kept`: where common statistics are
-    kept over a restart."""
+    kept over a restart; `learned`: where what was learned of whom to ask is; `trusted`: where what is known of their
+    descriptions is, None: they are believed."""
     encoder = Remembering(ENCODERS.build(config.encoder.name, config.encoder.settings), queries=0)
     reasoner = BACKENDS.build(config.reasoner.name, config.reasoner.settings)(
         Surroundings(encoder, os.environ, secrets.token_bytes)
@@ -120,13 +155,14 @@ def connect(
         else None
     )
     chosen = {name: PluginConfig(name=name) for name in ROUTING_POLICIES.names} | {config.routing.name: config.routing}
+    routing = {name: ROUTING_POLICIES.build(name, plugin.settings) for name, plugin in chosen.items()}
     parts = Federation(
         coordinator=config.coordinator,
         redactor=PatternRedactor(),
         encoder=encoder,
         nodes=nodes(),
         catalogue=descriptions.catalogue(),
-        routing={name: ROUTING_POLICIES.build(name, plugin.settings) for name, plugin in chosen.items()},
+        routing=routing,
         merging=MERGE_METHODS.build(config.merging.name, config.merging.settings),
         reasoner=reasoner,
         processor=reasoner.processor,
@@ -137,6 +173,30 @@ def connect(
         check_claims=config.check_claims,
         reliability=NO_OUTCOMES,
     )
+    experience = RouterExperience(
+        cast(MixtureRouting, routing[LEARNING]),
+        encoder,
+        descriptions.catalogue,
+        nodes,
+        learned,
+        learning=config.learning.enabled,
+    )
     closing = (reasoner.aclose, *closing)
     budget = budget or RetryBudget()
-    return Coordinator(config, parts, nodes, descriptions, desk, statistics, certificate, budget, closing)
+    census = Census(nodes, issuer.token if issuer else None)
+    trust = TrustBook(trusted, encoder, descriptions.catalogue) if trusted is not None else None
+    return Coordinator(
+        config=config,
+        parts=parts,
+        nodes=nodes,
+        descriptions=descriptions,
+        desk=desk,
+        statistics=statistics,
+        certificate=certificate,
+        budget=budget,
+        experience=experience,
+        receipts=receipts,
+        census=census,
+        trust=trust,
+        closing=closing,
+    )

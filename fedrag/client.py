@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from fedrag.core import errors
 from fedrag.core.answer import Answer, Feedback
 from fedrag.core.plugins import describe
+from fedrag.core.populations import PopulationAnswer, PopulationRequest
 from fedrag.core.question import AskRequest
 from fedrag.http.problem import Problem
 from fedrag.http.tls import client_context
@@ -55,6 +56,9 @@ class Client:
 
     def answer(self, answer_id: str) -> Answer:
         return self._call("GET", f"/v1/answers/{answer_id}", None, Answer)
+
+    def count(self, request: PopulationRequest) -> PopulationAnswer:
+        return self._call("POST", "/v1/populations", request.model_dump_json(exclude_defaults=True), PopulationAnswer)
 
     def feedback(self, feedback: Feedback) -> None:
         self._send("POST", f"/v1/answers/{feedback.answer_id}/feedback", feedback.model_dump_json())

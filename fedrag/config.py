@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from fedrag.core.answer import QueryDisclosure
 from fedrag.core.config import Config, PluginConfig, ServeConfig
 from fedrag.core.exchange import ReleaseMode
-from fedrag.core.identity import Purpose, Role
+from fedrag.core.identity import Project, Purpose, Role
 from fedrag.core.wire import Name, NodeId, Sha256
 
 DEFAULT_PORT: Final = 8800
@@ -20,6 +20,7 @@ class ApiKey(Config):
     sha256: Sha256
     role: Role = Role.CLINICIAN
     purpose: Purpose = Purpose.UNSTATED
+    project: Project | None = None
 
 
 class Limits(Config):
@@ -48,10 +49,40 @@ class FeedbackConfig(Config):
     half_life_days: Annotated[float, Field(gt=0, allow_inf_nan=True)] = 180.0
 
 
+class AwaitingConfig(Config):
+    """Answers that hospitals' staff may add to, in memory alone: how many, for how long, and how often a hospital is
+    asked about one of them at most."""
+
+    maximum: Annotated[int, Field(ge=1, le=100_000)] = 500
+    keep_h: Annotated[float, Field(gt=0, le=720, allow_inf_nan=False)] = 72
+    every_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5
+
+
+class ReceiptsConfig(Config):
+    """For how long hospitals' receipts are kept, to hold their audit logs against; the newest of each for ever."""
+
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = 90
+
+
+class LearningConfig(Config):
+    """Whether whom to ask is learned from answers and verdicts, for the routing policy `mixture`."""
+
+    enabled: bool = True
+
+
+class TrustConfig(Config):
+    """Whether descriptions count only as far as they were seen to be true: a probe about every `audit_every_s` to a
+    hospital in audit, `probes_per_day` to any other."""
+
+    enabled: bool = True
+    audit_every_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
+    probes_per_day: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)] = 24.0
+
+
 class CoordinatorConfig(Config):
     coordinator: NodeId
     encoder: PluginConfig = PluginConfig(name="minilm")
-    routing: PluginConfig = PluginConfig(name="prototypes")
+    routing: PluginConfig = PluginConfig(name="mixture")
     merging: PluginConfig = PluginConfig(name="comparable")
     reasoner: PluginConfig = PluginConfig(name="extractive")
     query_disclosure: QueryDisclosure = QueryDisclosure.TEXT
@@ -60,6 +91,10 @@ class CoordinatorConfig(Config):
     """Encode what was released, and leave out a hospital that had claimed a higher similarity than its text has."""
     limits: Limits = Limits()
     feedback: FeedbackConfig = FeedbackConfig()
+    learning: LearningConfig = LearningConfig()
+    trust: TrustConfig = TrustConfig()
+    receipts: ReceiptsConfig = ReceiptsConfig()
+    awaiting: AwaitingConfig = AwaitingConfig()
     statistics: StatisticsConfig = StatisticsConfig()
     api_keys: tuple[ApiKey, ...] = ()
     serve: ServeConfig = ServeConfig()

@@ -84,9 +84,12 @@ class FeedbackStore:
                 raise IntegrityError(f"{path} has format {found}; this version reads {FORMAT}", code="state_format")
 
     def remember(self, answer: Answer, asker: str) -> None:
-        """Keep the skeleton of an answer, so that it can be judged; the oldest go when there are too many."""
+        """Keep the skeleton of an answer, so that it can be judged; the oldest go when there are too many. One that was
+        completed takes the place of the first, and what was said of that counts no more."""
         now_s = self._clock()
         with self._transaction() as connection:
+            if answer.completed is not None:
+                self._forget(connection, answer.id, asker, now_s)
             connection.execute(
                 "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, NULL, NULL)",
                 (answer.id, asker, now_s, skeleton_of(answer).model_dump_json()),
@@ -97,8 +100,9 @@ class FeedbackStore:
                 (self._settings.maximum_answers,),
             )
 
-    def record(self, answer_id: str, feedback: Feedback, asker: str) -> None:
-        """Learn from an asker's verdict on an answer; a second one takes the place of the first.
+    def record(self, answer_id: str, feedback: Feedback, asker: str) -> Mapping[NodeId, bool]:
+        """Learn from an asker's verdict on an answer; a second one takes the place of the first. Returns whose part it
+        proves right, and whose wrong.
 
         Raises NotFound(unknown_answer), for an answer that somebody else asked for too, InputError(wrong_answer) when
         the feedback names another one, InputError(unknown_citation).
@@ -125,6 +129,20 @@ class FeedbackStore:
                 (now_s, verdict.model_dump_json(), answer_id),
             )
             self._learned = None
+            return outcomes_of(skeleton, verdict)
+
+    def _forget(self, connection: sqlite3.Connection, answer_id: str, asker: str, now_s: float) -> None:
+        """Take an answer out, with the outcomes of its verdict."""
+        row = connection.execute(
+            "SELECT skeleton, judged_at, verdict FROM answers WHERE id = ? AND asker = ?", (answer_id, asker)
+        ).fetchone()
+        if row is None:
+            return
+        if row[1] is not None:
+            skeleton, verdict = Skeleton.model_validate_json(row[0]), Verdict.model_validate_json(row[2])
+            self._count(connection, asker, skeleton, verdict, row[1], now_s, back=True)
+            self._learned = None
+        connection.execute("DELETE FROM answers WHERE id = ? AND asker = ?", (answer_id, asker))
 
     def reliability(self) -> Mapping[NodeId, Reliability]:
         """Of every hospital of which outcomes are known, as they count now."""

@@ -52,6 +52,18 @@ class CoordinatorHome:
     def feedback(self) -> Path:
         return self.folder / "feedback.sqlite"
 
+    @property
+    def experience(self) -> Path:
+        return self.folder / "experience.json"
+
+    @property
+    def trust(self) -> Path:
+        return self.folder / "trust.sqlite"
+
+    @property
+    def receipts(self) -> Path:
+        return self.folder / "receipts.sqlite"
+
 
 def create_coordinator(home: CoordinatorHome, config: CoordinatorConfig) -> tuple[Signer, Signer]:
     """Write a new coordinator's configuration and make its keys: its own, and its development issuer's."""

@@ -27,6 +27,7 @@ from fedrag.core.errors import Unavailable
 from fedrag.core.identity import Purpose
 from fedrag.core.wire import NodeId
 from fedrag.home import CoordinatorHome, create_coordinator, issuer_name
+from fedrag.kept_trust import TrustStore
 from fedrag.members import Member, MemberRegistry
 from retriever_node.config import CoordinatorConfig as PinnedCoordinator
 from retriever_node.config import IssuerConfig, NodeConfig
@@ -109,6 +110,10 @@ class LocalFederation:
         for node in nodes:
             registry.put(node, time.time())
         registry.close()
+        known = TrustStore(self.home.trust)
+        for node in nodes:
+            known.declare(node.id, vouch=True)
+        known.close()
         self._spawn("coordinator", ["-m", "fedrag", "serve", "--home", str(self.home.folder)])
         self.url = self._ready("coordinator")["url"]
 

@@ -3,12 +3,13 @@
     redact → encode → route → ask for offers → merge → collect the winners → reason → answer
 
 This is the only place where the stages are called. A hospital that fails is a value in `coverage`; text that did not
-win the merge never leaves its hospital.
+win the merge never leaves its hospital. From `merge` on a question can come by again, with what a hospital released
+after a review (`fedrag/awaiting.py`).
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -43,12 +44,13 @@ from fedrag.core.protocols import (
     RoutingPolicy,
     Winner,
 )
-from fedrag.core.question import MAXIMUM_QUESTION_CHARACTERS, PassageFilter, Question
+from fedrag.core.question import MAXIMUM_QUESTION_CHARACTERS, MAXIMUM_REASON_CHARACTERS, PassageFilter, Question
 from fedrag.core.wire import FloatVector, NodeId, RequestId, encode_vector
 from fedrag.encoders.language import detect
 from fedrag.fanout import Gathered, ask_all
 from fedrag.stopwatch import Stopwatch
 from router.catalogue import Catalogue
+from router.intent import PLAIN, Reading, as_read
 
 OFFERS_SHARE: Final = 0.35
 RELEASE_SHARE: Final = 0.35
@@ -96,25 +98,34 @@ class Hop:
     search_options: bool
     filter: PassageFilter | None
     deadline: Deadline
+    reason: str | None = None
+    reading: Reading = PLAIN
 
 
-async def answer(hop: Hop, parts: Federation) -> Answer:
+async def answer(hop: Hop, parts: Federation) -> "Answered":
     """Always an answer: with no hospital, no evidence or too little confidence it abstains and says why."""
     watch = Stopwatch()
     with watch.stage("redact"):
-        question, redactions = redact(hop.question, parts.redactor)
+        question, reason, redactions = redact(hop.question, hop.reason, parts.redactor)
+        hop = replace(hop, question=question, reason=reason)
     notices, barred = check_language(question, parts.encoder)
     if barred:
-        return account.not_asked(hop.id, question, redactions, barred, sorted(parts.nodes), watch)
+        return Answered(account.not_asked(hop.id, question, redactions, barred, sorted(parts.nodes), watch))
     with watch.stage("encode"):
         wanted = retrieval_text(question, hop.search_options)
         query = (await asyncio.to_thread(parts.encoder.encode_queries, [wanted]))[0]
     with watch.stage("route"):
-        routing = route(query, hop, parts)
+        routing = await asyncio.to_thread(route, query, hop, parts)
     with watch.stage("offers"):
         offered = await ask_for_offers(wanted, query, routing, hop, parts)
+    return await conclude(Asked(hop, redactions, notices, query, routing, offered), parts, watch)
+
+
+async def conclude(asked: "Asked", parts: Federation, watch: Stopwatch) -> "Answered":
+    """The second half: from the offers, and what was collected before, to the answer."""
+    hop, routing, offered = asked.hop, asked.routing, asked.offered
     with watch.stage("releases"):
-        collected = await collect_winners(offered.values, query, routing, hop, parts)
+        collected = await collect_winners(asked, parts)
     with watch.stage("evidence"):
         evidence = await asyncio.to_thread(
             gather,
@@ -123,16 +134,16 @@ async def answer(hop: Hop, parts: Federation) -> Answer:
             parts.encoder,
             method=parts.merging.name,
             reliability=parts.reliability,
-            question=query,
+            question=asked.query,
         )
     with watch.stage("reason"):
         if offered.values:
-            reasoning = await parts.reasoner.reason(question, evidence, hop.deadline)
+            reasoning = await parts.reasoner.reason(hop.question, evidence, hop.deadline)
         else:
             reasoning = account.no_node_answered()
-    return Answer(
+    final = Answer(
         id=hop.id,
-        question=question,
+        question=hop.question,
         text=reasoning.text,
         choice=reasoning.choice,
         confidence=reasoning.confidence,
@@ -145,17 +156,25 @@ async def answer(hop: Hop, parts: Federation) -> Answer:
         disclosure=account.disclosure(
             offered.outcomes.values(), collected.releases, parts.disclosure, parts.release_mode
         ),
-        redactions=redactions,
+        redactions=asked.redactions,
         reasoner=reasoning.report,
         budget=account.budget((offered, *collected.rounds), reasoning.report),
         timings=watch.timings(),
-        notices=notices,
+        notices=(
+            *asked.notices,
+            *account.awaiting_notices(offered.values, reason=hop.reason is not None),
+            *account.locked_notices(offered.values),
+        ),
         answered_at=datetime.now(UTC),
+        awaiting=account.awaiting(offered.values),
     )
+    return Answered(final, asked, collected)
 
 
-def redact(question: Question, redactor: Redactor) -> tuple[Question, tuple[RedactionCount, ...]]:
-    """The question as everything behind this point sees it: text, options and earlier turns."""
+def redact(
+    question: Question, reason: str | None, redactor: Redactor
+) -> tuple[Question, str | None, tuple[RedactionCount, ...]]:
+    """The question as everything behind this point sees it: text, options, earlier turns, and why it is asked."""
     counts: dict[str, int] = {}
 
     def clean(text: str) -> str:
@@ -173,7 +192,9 @@ def redact(question: Question, redactor: Redactor) -> tuple[Question, tuple[Reda
         ),
         language=question.language,
     )
-    return redacted, tuple(RedactionCount(category=name, count=count) for name, count in sorted(counts.items()))
+    stated = clean(reason)[:MAXIMUM_REASON_CHARACTERS] if reason else None
+    found = tuple(RedactionCount(category=name, count=count) for name, count in sorted(counts.items()))
+    return redacted, stated, found
 
 
 def check_language(question: Question, encoder: Encoder) -> tuple[tuple[Notice, ...], Notice | None]:
@@ -201,7 +222,10 @@ def retrieval_text(question: Question, search_options: bool) -> str:
 
 def route(query: FloatVector, hop: Hop, parts: Federation) -> RoutingDecision:
     collections = [one for one in parts.catalogue.collections() if one.node in hop.candidates]
-    return parts.routing[hop.routing].route(query, parts.encoder.identity.comparable_with, collections, hop.limits)
+    means = parts.encoder.identity.comparable_with
+    limits = replace(hop.limits, words=hop.question.text)
+    decision = parts.routing[hop.routing].route(query, means, collections, limits)
+    return as_read(decision, hop.reading, collections, hop.limits.maximum_nodes)
 
 
 async def ask_for_offers(
@@ -222,6 +246,7 @@ async def ask_for_offers(
             k=hop.offers_per_node,
             filter=hop.filter,
             direct=direct,
+            reason=hop.reason,
             deadline_ms=deadline.remaining_ms(),
             token=parts.issuer.token(hop.asker, node) if parts.issuer else None,
         )
@@ -230,35 +255,42 @@ async def ask_for_offers(
     return await ask_all(nodes, lambda node: node.offers(request(node.id), deadline), deadline, parts.breaker)
 
 
-async def collect_winners(
-    offers: Mapping[NodeId, Offers], query: FloatVector, routing: RoutingDecision, hop: Hop, parts: Federation
-) -> "Collected":
+async def collect_winners(asked: "Asked", parts: Federation) -> "Collected":
     """The text of the passages that win the global merge, and of no others but those that came with the offers.
 
     When a hospital fails now, or its text does not bear out what it claimed of it, the runners-up of the rest win in
-    its place: the evidence is what it would have been had that hospital not answered at all.
+    its place: the evidence is what it would have been had that hospital not answered at all. In the place of a winner
+    that opens to nothing the next one wins: hospitals fill up their offers of records with such handles.
     """
-    useful = {one.node: one.probability for one in routing.ranking}
-    standing = dict(offers)
-    releases = [made.release for made in offers.values() if made.release is not None]
-    asked = {passage.handle for release in releases for passage in release.passages}
-    rounds: list[Gathered[Release]] = []
-    unproven: set[NodeId] = set()
+    hop, before = asked.hop, asked.before
+    useful = {one.node: one.probability for one in asked.routing.ranking}
+    standing = dict(asked.offered.values)
+    releases = [*before.releases, *(made.release for made in standing.values() if made.release is not None)]
+    known = {passage.handle for release in releases for passage in release.passages}
+    rounds: list[Gathered[Release] | Gathered[Offers]] = [*before.rounds]
+    unproven = set(before.unproven)
+    empty: set[str] = set()
     while True:
         pool = [
-            NodeOffer(node, offer, useful[node]) for node, made in sorted(standing.items()) for offer in made.offers
+            NodeOffer(node, offer, useful[node])
+            for node, made in sorted(standing.items())
+            for offer in made.offers
+            if offer.handle not in empty
         ]
         winners = parts.merging.merge(pool, hop.limits.passages)
-        wanted = [winner for winner in winners if winner.offer.handle not in asked]
+        wanted = [winner for winner in winners if winner.offer.handle not in known]
         lost: frozenset[NodeId] = frozenset()
         if wanted:
-            asked.update(winner.offer.handle for winner in wanted)
-            rounds.append(await ask_for_releases(wanted, hop, parts))
-            releases += rounds[-1].values.values()
-            failed = (one.node for one in rounds[-1].outcomes.values() if one.status is not NodeStatus.ANSWERED)
+            known.update(winner.offer.handle for winner in wanted)
+            made_now = await ask_for_releases(wanted, hop, parts)
+            rounds.append(made_now)
+            releases += made_now.values.values()
+            given = {passage.handle for release in made_now.values.values() for passage in release.passages}
+            empty |= {one.offer.handle for one in wanted if one.node in made_now.values} - given
+            failed = (one.node for one in made_now.outcomes.values() if one.status is not NodeStatus.ANSWERED)
             lost = frozenset(failed)
         elif parts.check_claims:
-            lost = await asyncio.to_thread(boasters, winners, releases, query, parts.encoder)
+            lost = await asyncio.to_thread(boasters, winners, releases, asked.query, parts.encoder)
             unproven |= lost
         if not wanted and not lost:
             return Collected(winners, tuple(releases), tuple(rounds), frozenset(unproven))
@@ -287,10 +319,33 @@ async def ask_for_releases(winners: Sequence[Winner], hop: Hop, parts: Federatio
 class Collected:
     """The winners of the last merge, everything released, every round that it took, and whose claims were too high."""
 
-    winners: tuple[Winner, ...]
-    releases: tuple[Release, ...]
-    rounds: tuple[Gathered[Release], ...]
-    unproven: frozenset[NodeId]
+    winners: tuple[Winner, ...] = ()
+    releases: tuple[Release, ...] = ()
+    rounds: tuple[Gathered[Release] | Gathered[Offers], ...] = ()
+    unproven: frozenset[NodeId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, redacted, when hospitals have offered what they have. `before`: what was collected when it came by
+    earlier."""
+
+    hop: Hop
+    redactions: tuple[RedactionCount, ...]
+    notices: tuple[Notice, ...]
+    query: FloatVector
+    routing: RoutingDecision
+    offered: Gathered[Offers]
+    before: Collected = Collected()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer, and what it is made of, where hospitals were asked at all."""
+
+    answer: Answer
+    asked: Asked | None = None
+    collected: Collected = Collected()
 
 
 def coverage(hop: Hop, parts: Federation, offered: Gathered[Offers], collected: Collected) -> tuple[NodeOutcome, ...]:

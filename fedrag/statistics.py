@@ -1,49 +1,26 @@
 """Common statistics of terms: hospitals count together, so that scores of words mean the same everywhere.
 
-    round       keys → masked counts → one set of survivors, signed by all → seeds → their sum, and nothing else
-    epoch       that sum; brought to every hospital that scores words with something else
-
-A hospital that fails before it has masked is left out; one whose masked counts do not arrive is a drop-out, which the
-others' seeds make up for; one that fails after that ends the round, and the next one does without it.
+round       keys → masked counts → one set of survivors, signed by all → seeds → their sum, and nothing else
+epoch       that sum; brought to every hospital that scores words with something else
 """
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, Generic
+from typing import Final
 
 import structlog
 
-from fedrag.core.deadline import Deadline
-from fedrag.core.errors import FedragError, IdentityError, ProtocolError, Unavailable
-from fedrag.core.masked_sums import MaskedVector, Survivors, decode_numbers
-from fedrag.core.protocols import Node, Reply
-from fedrag.core.statistics import (
-    COUNTS,
-    EPOCH,
-    KEY,
-    MASK,
-    SEEDS,
-    SURVIVORS,
-    A,
-    Agreed,
-    Agreement,
-    Entry,
-    Keys,
-    Q,
-    Round,
-    SharedStatistics,
-    Step,
-    SurvivorsToSign,
-)
+from fedrag.core.errors import FedragError, ProtocolError
+from fedrag.core.protocols import Node
+from fedrag.core.statistics import COUNTS, EPOCH, KEY, MASK, SEEDS, SURVIVORS, Entry, Keys, Round, SharedStatistics
 from fedrag.core.wire import NodeId, RequestId, new_request_id
-from fedrag.fanout import attempt
-from fedrag.http.signing import verify
 from fedrag.kept_statistics import KeptStatistics, StatisticsFile
-from fedrag.privacy.masked_sums import MINIMUM, SIGNED_AS, digest, unmask, usable
+from fedrag.masked_round import Rest, WentAway, ask_each, masked_sum, require_enough, sound
+from fedrag.privacy.masked_sums import MINIMUM
 from router.catalogue import Catalogue
 
 STEP_MS: Final = 15_000
@@ -51,18 +28,10 @@ PATIENCE_S: Final = 60.0
 """How long the first round waits for members that have not described themselves: who misses it joins in threes."""
 AGAIN_S: Final = 600.0
 """A hospital that did not begin to use what it was told is told again."""
-_WAIT: Final = {"too_soon", "joiners_wait"}
+_WAIT: Final = frozenset({"too_soon", "joiners_wait"})
 _TICK_S: Final = 2.0
 _LONGEST_PAUSE_S: Final = 3600.0
 _log = structlog.get_logger()
-
-
-class _WentAway(Exception):
-    """Hospitals that had masked, and did not answer any more."""
-
-    def __init__(self, hospitals: frozenset[NodeId]) -> None:
-        super().__init__(f"{len(hospitals)} survivors went away")
-        self.hospitals = hospitals
 
 
 async def run_round(nodes: Mapping[NodeId, Node], step_ms: float = STEP_MS) -> SharedStatistics:
@@ -75,41 +44,22 @@ async def run_round(nodes: Mapping[NodeId, Node], step_ms: float = STEP_MS) -> S
     while True:
         try:
             return await _round(there, new_request_id(), step_ms)
-        except _WentAway as error:
+        except WentAway as error:
             there = {node: called for node, called in there.items() if node not in error.hospitals}
 
 
 async def _round(nodes: Mapping[NodeId, Node], round_id: RequestId, step_ms: float) -> SharedStatistics:
-    begun = await _ask(nodes, KEY, lambda _: Round(round=round_id), step_ms)
-    begun.require_none_waits()
-    entries = _alike(_sound(begun.values, nodes))
-    _require_enough(entries)
+    begun = await ask_each(nodes, KEY, lambda _: Round(round=round_id), step_ms)
+    begun.require_none_waits(_WAIT)
+    entries = _alike(sound(begun.values, nodes))
+    require_enough(entries)
     terms_sha256, terms = next((entry.terms_sha256, entry.terms) for entry in entries.values())
     keys = {node: entry.key for node, entry in entries.items()}
     identities = {node: nodes[node].public_key for node in keys}
     to_mask = Keys(round=round_id, terms_sha256=terms_sha256, keys=keys, identities=identities)
-    masked = {
-        node: one
-        for node, one in (await _ask(_of(nodes, keys), MASK, lambda _: to_mask, step_ms)).values.items()
-        if one.keys_sha256 == digest(keys) and _holds(one, COUNTS + terms)
-    }
-    _require_enough(masked)
-    survivors = tuple(sorted(masked))
-    to_sign = SurvivorsToSign(round=round_id, survivors=survivors)
-    signed = await _ask(_of(nodes, survivors), SURVIVORS, lambda _: to_sign, step_ms)
-    signed.require_none_waits()
-    words = {node: one for node, one in signed.values.items() if _signed(one, masked[node], survivors, nodes[node])}
-    _require_all(survivors, words)
-    sealed = words[survivors[0]].sealed
-    signatures = {node: word.signature for node, word in words.items()}
-
-    def agreed(node: NodeId) -> Agreed:
-        return Agreed(round=round_id, signatures=signatures, sealed=sealed.get(node))
-
-    seeds = await _ask(_of(nodes, survivors), SEEDS, agreed, step_ms)
-    _require_all(survivors, seeds.values)
-    total = await asyncio.to_thread(unmask, masked, seeds.values)
-    shared = SharedStatistics.of(round_id, terms_sha256, survivors, total.values)
+    rest = Rest(MASK, SURVIVORS, SEEDS, waiting=_WAIT)
+    total = await masked_sum(nodes, rest, to_mask, keys, COUNTS + terms, step_ms)
+    shared = SharedStatistics.of(round_id, terms_sha256, total.hospitals, total.values)
     if shared.numbers() is None:
         raise ProtocolError("the sum cannot be: a hospital did not keep to the protocol", code="implausible_statistics")
     return shared
@@ -220,57 +170,10 @@ class StatisticsWatch:
         if not others:
             return
         self._told.update(dict.fromkeys(others, (epoch, now_s)))
-        adopted = await _ask(others, EPOCH, lambda _: kept.shared, STEP_MS)
+        adopted = await ask_each(others, EPOCH, lambda _: kept.shared, STEP_MS)
         at = datetime.fromtimestamp(self.clock(), UTC)
         new = {node: at for node, one in adopted.values.items() if one.epoch == epoch}
         self.file.write(kept.model_copy(update={"adopted": {**kept.adopted, **new}}))
-
-
-@dataclass(frozen=True, slots=True)
-class _Answers(Generic[A]):
-    """What came back in time; `declined`: codes of the refusals and failures."""
-
-    values: dict[NodeId, A]
-    declined: frozenset[str]
-
-    def require_none_waits(self) -> None:
-        """A sum of those alone who need not wait would take the place of a larger one."""
-        if waiting := self.declined & _WAIT:
-            raise Unavailable(f"hospitals wait: {', '.join(sorted(waiting))}", code="no_sum")
-
-
-async def _ask(
-    nodes: Mapping[NodeId, Node], step: Step[Q, A], request: Callable[[NodeId], Q], step_ms: float
-) -> _Answers[A]:
-    deadline = Deadline.after_ms(step_ms)
-
-    async def take_part(node: Node) -> Reply[A]:
-        return await node.take_part(step, request(node.id), deadline)
-
-    results = await asyncio.gather(*(attempt(node, take_part, deadline) for node in nodes.values()))
-    codes = {outcome.node: outcome.code for _, outcome in results if outcome.code is not None}
-    for node, code in codes.items():
-        _log.info("statistics_declined", node=node, step=step.name, code=code)
-    values = {outcome.node: reply.value for reply, outcome in results if reply is not None}
-    return _Answers(values, frozenset(codes.values()))
-
-
-def _of(nodes: Mapping[NodeId, Node], some: Sequence[NodeId] | Mapping[NodeId, object]) -> dict[NodeId, Node]:
-    return {node: nodes[node] for node in some}
-
-
-def _sound(entries: Mapping[NodeId, Entry], nodes: Mapping[NodeId, Node]) -> dict[NodeId, Entry]:
-    """Without those whose key would make the others refuse."""
-    found: dict[NodeId, Entry] = {}
-    for node, entry in entries.items():
-        key = entry.key
-        try:
-            verify(nodes[node].public_key, SIGNED_AS, key.signed(), key.signature)
-        except IdentityError:
-            continue
-        if (key.node, key.round) == (node, entry.round) and usable(key):
-            found[node] = entry
-    return found
 
 
 def _alike(entries: Mapping[NodeId, Entry]) -> dict[NodeId, Entry]:
@@ -278,35 +181,3 @@ def _alike(entries: Mapping[NodeId, Entry]) -> dict[NodeId, Entry]:
     lists = Counter((entry.terms_sha256, entry.terms) for entry in entries.values())
     most = max(sorted(lists), key=lambda one: lists[one], default=None)
     return {node: entry for node, entry in entries.items() if (entry.terms_sha256, entry.terms) == most}
-
-
-def _holds(masked: MaskedVector, length: int) -> bool:
-    try:
-        return len(decode_numbers(masked.values)) == masked.length == length
-    except ValueError:
-        return False
-
-
-def _signed(word: Agreement, masked: MaskedVector, survivors: tuple[NodeId, ...], node: Node) -> bool:
-    told = Survivors(
-        node=word.node,
-        round=word.round,
-        keys_sha256=masked.keys_sha256,
-        survivors=survivors,
-        signature=word.signature,
-    )
-    try:
-        verify(node.public_key, SIGNED_AS, told.signed(), told.signature)
-    except IdentityError:
-        return False
-    return word.keys_sha256 == masked.keys_sha256
-
-
-def _require_enough(hospitals: Mapping[NodeId, object]) -> None:
-    if len(hospitals) < MINIMUM:
-        raise Unavailable(f"{len(hospitals)} hospitals can count together; {MINIMUM} are needed", code="no_sum")
-
-
-def _require_all(survivors: tuple[NodeId, ...], answered: Mapping[NodeId, object]) -> None:
-    if gone := frozenset(survivors) - answered.keys():
-        raise _WentAway(gone)

@@ -161,6 +161,8 @@ def for_node(node: str, coordinator: str) -> Prepare:
                 case.body["vector"] = vector if case.body["vector"] is not None else None
                 case.body["comparable_with"] = encoder.identity.comparable_with
             _in_order(case.body)
+        if case.operation.path == "/v1/populations/key" and isinstance(case.body, dict):
+            case.body.update(question=_counted(case.body["question"]), token=None)
 
     return prepare
 
@@ -178,7 +180,9 @@ def for_coordinator(nodes: list[str], routing: list[str]) -> Prepare:
     (which a pattern cannot pin down)."""
 
     def prepare(case: schemathesis.Case) -> None:
-        if isinstance(case.body, dict) and "question" in case.body:
+        if case.operation.path == "/v1/populations":
+            case.body = _population(case.body)
+        elif isinstance(case.body, dict) and "question" in case.body:
             case.body.update(nodes=nodes, routing=routing[0], deadline_ms=2_000)
             _in_order(case.body)
         if isinstance(case.body, dict) and "authority" in case.body:
@@ -188,6 +192,29 @@ def for_coordinator(nodes: list[str], routing: list[str]) -> Prepare:
             case.body["urls"] = secure or ["https://hospital:8801"]
 
     return prepare
+
+
+def _population(body: object) -> dict[str, object]:
+    """Either a question, or a sentence that is understood."""
+    if not isinstance(body, dict) or not isinstance(body.get("question"), dict):
+        return {"text": "How many patients with asthma take salbutamol?"}
+    return {"question": _counted(body["question"])}
+
+
+def _counted(question: dict[str, object]) -> dict[str, object]:
+    """Concepts with a code or a label, not both; of an age its ends in order."""
+    for name in ("having", "also"):
+        if name in question:
+            question[name] = [
+                {key: one[key] for key in ("kind", "code", "system") if key in one}
+                if one.get("code")
+                else {"label": "asthma"}
+                for one in question[name]
+            ]
+    if question.get("age"):
+        ends = (question["age"].get("at_least", 0), question["age"].get("at_most", 90))
+        question["age"] = {"at_least": min(ends), "at_most": max(ends)}
+    return question
 
 
 def sha256(text: str) -> str:

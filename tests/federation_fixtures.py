@@ -58,12 +58,12 @@ class Workshop:
         node_id: str,
         documents: dict[str, str],
         release_class: ReleaseClass = ReleaseClass.PROTOCOL,
-        policy: PluginConfig | None = None,
+        policy: str | None = None,
         quota: QuotaConfig | None = None,
         index: str = "faiss_flat",
         statistics: StatisticsConfig | None = None,
     ) -> Hospital:
-        """`documents`: file name → Markdown."""
+        """`documents`: file name → Markdown; `policy`: what `policy.toml` holds instead of the cautious rules."""
         source = self.folder / node_id / "documents"
         source.mkdir(parents=True)
         for name, text in documents.items():
@@ -74,13 +74,15 @@ class Workshop:
             name=node_id.title(),
             encoder=PluginConfig(name="hashing"),
             index=PluginConfig(name=index),
-            collections=(CollectionConfig(id="documents", folder=source, release_class=release_class, policy=policy),),
+            collections=(CollectionConfig(id="documents", folder=source, release_class=release_class),),
             coordinators=(PinnedCoordinator(id=COORDINATOR, public_key=self.signer.public_key),),
             issuers=(IssuerConfig(name=ISSUER, public_key=self.issuer.signer.public_key),),
             quota=quota or QuotaConfig(),
             statistics=statistics or StatisticsConfig(),
         )
         create_node(home, config)
+        if policy is not None:
+            home.policy.write_text(policy, encoding="utf-8")
         encoder = ENCODERS.build("hashing")
         store = open_store(home, encoder)
         ingest(source, "documents", store, encoder)

@@ -20,9 +20,11 @@ from fedrag.api.answers import AnswerShelf
 from fedrag.api.body_limit import BodyLimit
 from fedrag.api.enrolment import enrolment_routes
 from fedrag.api.metrics import CoordinatorMetrics
+from fedrag.api.populations import population_routes
 from fedrag.assemble import Coordinator
+from fedrag.awaiting import AwaitingDesk
 from fedrag.config import ApiKey
-from fedrag.conversation import ask
+from fedrag.conversation import put
 from fedrag.core.answer import Answer, Feedback, Reliability
 from fedrag.core.collection import CollectionDescription
 from fedrag.core.errors import IdentityError, Unavailable
@@ -32,6 +34,7 @@ from fedrag.core.wire import Name, NodeId, ReleaseClass, Wire, new_request_id
 from fedrag.encoders import language
 from fedrag.feedback import FeedbackStore
 from fedrag.http import problem
+from fedrag.prober import Prober
 from fedrag.statistics import StatisticsWatch
 
 _log = structlog.get_logger()
@@ -88,15 +91,22 @@ class Health(Wire):
 
 def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
     config, descriptions = coordinator.config, coordinator.descriptions
-    shelf, outcomes = AnswerShelf(), FeedbackStore(feedback_path, config.feedback)
+    shelf, outcomes = (
+        AnswerShelf(maximum_awaiting=config.awaiting.maximum),
+        FeedbackStore(feedback_path, config.feedback),
+    )
+    awaiting = AwaitingDesk(config.awaiting)
     counted = CoordinatorMetrics(coordinator)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await asyncio.gather(descriptions.refresh(), asyncio.to_thread(language.load))
-        watching = [asyncio.create_task(descriptions.run())]
+        watching = [asyncio.create_task(descriptions.run()), asyncio.create_task(coordinator.experience.run())]
         if coordinator.statistics is not None:
             watching.append(asyncio.create_task(coordinator.statistics.run()))
+        if coordinator.trust is not None:
+            prober = Prober(coordinator.trust, coordinator.federation, config)
+            watching.append(asyncio.create_task(prober.run()))
         try:
             yield
         finally:
@@ -123,6 +133,7 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
         return identify(credentials.credentials if credentials else "", config.api_keys)
 
     who_asks = Annotated[Asker, Depends(asker)]
+    app.include_router(population_routes(coordinator.census, coordinator.parts.redactor, asker))
 
     @app.post("/v1/ask", responses=_PROBLEMS)  # type: ignore[arg-type] # FastAPI takes any mapping of statuses
     async def post_ask(who: who_asks, request: Annotated[AskRequest, Body(examples=_EXAMPLES)]) -> Answer:
@@ -131,9 +142,16 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         with tracing.span("question", request_id=request_id):
             federation = coordinator.federation(await asyncio.to_thread(_learned, outcomes))
-            answer = await ask(request, request_id, who, config.limits, config.routing.name, federation)
-        shelf.put(answer, who.name)
+            answered = await put(request, request_id, who, config.limits, config.routing.name, federation)
+        answer = answered.answer
+        shelf.put(answer, who.name, awaiting.keep(answered, who.name))
         await asyncio.to_thread(_remember, outcomes, answer, who.name)
+        if answered.asked is not None:
+            coordinator.experience.observe(who.name, answered.asked.query, answer)
+            if coordinator.trust is not None:
+                coordinator.trust.observe(answered)
+        if coordinator.receipts is not None:
+            await asyncio.to_thread(coordinator.receipts.flush)
         outcome = answer.abstained.code if answer.abstained else "answered"
         counted.count(answer)
         _log.info("answered", outcome=outcome, nodes_asked=answer.budget.nodes_asked, redactions=len(answer.redactions))
@@ -141,14 +159,25 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
 
     @app.get("/v1/answers/{answer_id}", responses=_PROBLEMS)  # type: ignore[arg-type]
     async def get_answer(who: who_asks, answer_id: str) -> Answer:
-        """An answer of yours, for an hour."""
-        return shelf.get(answer_id, who.name)
+        """An answer of yours, for an hour; one that awaits a release for longer, completed with what was released."""
+        answer = shelf.get(answer_id, who.name)
+        if not answer.awaiting:
+            return answer
+        federation = coordinator.federation(await asyncio.to_thread(_learned, outcomes))
+        now = await awaiting.look(answer_id, who.name, federation, config.limits.deadline_ms)
+        if now is None:
+            return answer
+        shelf.put(now, who.name, awaiting.left_s(answer_id))
+        if now.completed != answer.completed:
+            await asyncio.to_thread(_remember, outcomes, now, who.name)
+        return now
 
     @app.post("/v1/answers/{answer_id}/feedback", status_code=204, responses=_PROBLEMS)  # type: ignore[arg-type]
     async def post_feedback(who: who_asks, answer_id: str, feedback: Feedback) -> Response:
         """Say whether an answer of yours was right, useful or harmful, and which citations helped; again, to say it
         otherwise."""
-        await asyncio.to_thread(outcomes.record, answer_id, feedback, who.name)
+        right = await asyncio.to_thread(outcomes.record, answer_id, feedback, who.name)
+        coordinator.experience.judged(answer_id, right)
         return Response(status_code=204)
 
     @app.get("/v1/nodes", responses=_PROBLEMS)  # type: ignore[arg-type]
@@ -226,7 +255,7 @@ def identify(key: str, api_keys: Sequence[ApiKey]) -> Asker:
     # Hashes of random keys: comparing them early-out tells nothing that helps to guess a key.
     for known in api_keys:
         if known.sha256 == digest:
-            return Asker(name=known.name, role=known.role, purpose=known.purpose)
+            return Asker(name=known.name, role=known.role, purpose=known.purpose, project=known.project)
     raise IdentityError("this API key is not known here", code="unknown_key")
 
 

@@ -9,7 +9,9 @@ import typer
 from fedrag import terminal
 from fedrag.cli.data import data_app
 from fedrag.cli.federation import federation_app
+from fedrag.cli.receipts import receipts_app
 from fedrag.cli.statistics import statistics_app
+from fedrag.cli.trust import trust_app
 from fedrag.core.errors import InputError
 
 app = typer.Typer(
@@ -23,6 +25,8 @@ app.add_typer(model_app, name="model")
 app.add_typer(federation_app, name="federation")
 app.add_typer(data_app, name="data")
 app.add_typer(statistics_app, name="statistics")
+app.add_typer(trust_app, name="trust")
+app.add_typer(receipts_app, name="receipts")
 Home = Annotated[Path, typer.Option("--home", envvar="FEDRAG_COORDINATOR_HOME", help="The coordinator's own folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead.")]
 
@@ -100,14 +104,61 @@ def ask(
     effective_until: Annotated[
         str | None, typer.Option("--until", help="Only documents dated YYYY-MM-DD or earlier.")
     ] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Why you ask: some hospitals have somebody read it before anything is released.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask a federation that is running."""
     from fedrag.cli.ask import ask_once
 
     only = {"release_classes": release_class, "effective_from": effective_from, "effective_until": effective_until}
-    asked = {"routing": routing, "deadline_ms": deadline_ms, "filter": {key: of for key, of in only.items() if of}}
+    limits = {"routing": routing, "deadline_ms": deadline_ms, "reason": reason}
+    asked = {**limits, "filter": {key: of for key, of in only.items() if of}}
     ask_once(text, url, key, tuple(option), asked, authority=authority, as_json=as_json)
+
+
+@app.command()
+def answer(
+    answer: Annotated[str, typer.Argument(help="The answer's id, as fedrag ask prints it.")],
+    url: Annotated[str, typer.Option(envvar="FEDRAG_URL", help="The coordinator.")] = "http://127.0.0.1:8800",
+    key: Annotated[str, typer.Option(envvar="FEDRAG_API_KEY", help="Your API key; better in FEDRAG_API_KEY.")] = "",
+    authority: Annotated[
+        Path | None, typer.Option(envvar="FEDRAG_AUTHORITY", help="Whom to trust for TLS: PEM.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """An answer of yours again: one that awaits a release is completed with what hospitals released since."""
+    from fedrag.cli.ask import show_again
+
+    show_again(answer, url, key, authority=authority, as_json=as_json)
+
+
+@app.command()
+def count(
+    text: Annotated[
+        str | None, typer.Argument(help='"How many patients with asthma take salbutamol?": docs/population-counts.md.')
+    ] = None,
+    having: Annotated[
+        list[str], typer.Option("--with", help="LABEL, KIND:LABEL or SYSTEM:CODE, such as snomed:195967001; up to 3.")
+    ] = [],  # noqa: B006 - typer copies it
+    also: Annotated[list[str], typer.Option(help="How many of them also have this; as --with.")] = [],  # noqa: B006 - typer copies it
+    sex: Annotated[str | None, typer.Option(help="female, male or other.")] = None,
+    at_least: Annotated[int | None, typer.Option("--from-age", help="Years, this one included.")] = None,
+    at_most: Annotated[int | None, typer.Option("--to-age", help="Years, this one included.")] = None,
+    url: Annotated[str, typer.Option(envvar="FEDRAG_URL", help="The coordinator.")] = "http://127.0.0.1:8800",
+    key: Annotated[str, typer.Option(envvar="FEDRAG_API_KEY", help="Your API key; better in FEDRAG_API_KEY.")] = "",
+    authority: Annotated[
+        Path | None, typer.Option(envvar="FEDRAG_AUTHORITY", help="Whom to trust for TLS: PEM.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count patients over all hospitals: a number with noise, and between which bounds the true one lies."""
+    from fedrag.cli.count import count_once
+
+    ages = {name: years for name, years in (("at_least", at_least), ("at_most", at_most)) if years is not None}
+    limits = {name: of for name, of in (("sex", sex), ("age", ages)) if of}
+    count_once(text, tuple(having), tuple(also), limits, url, key, authority=authority, as_json=as_json)
 
 
 @app.command()

@@ -37,6 +37,9 @@ def init(
     asker: Annotated[str, typer.Option(help="Name of the first asker, who gets an API key.")] = "first-asker",
     role: Annotated[Role, typer.Option(help="Their role.")] = Role.CLINICIAN,
     purpose: Annotated[Purpose, typer.Option(help="Their purpose of use.")] = Purpose.TREATMENT,
+    project: Annotated[str | None, typer.Option(help="The project they ask for, as hospitals' policies name it.")] = (
+        None
+    ),
     as_json: AsJson = False,
 ) -> None:
     """Create a coordinator: its keys, its configuration, a first API key."""
@@ -48,7 +51,9 @@ def init(
         raise ConfigError(f"{home} already holds a coordinator", code="coordinator_exists")
     key = secrets.token_urlsafe(24)
     try:
-        granted = ApiKey(name=asker, sha256=hashlib.sha256(key.encode()).hexdigest(), role=role, purpose=purpose)
+        granted = ApiKey(
+            name=asker, sha256=hashlib.sha256(key.encode()).hexdigest(), role=role, purpose=purpose, project=project
+        )
         serve = ServeConfig(tls=tls, names=tuple(name))
         config = CoordinatorConfig(coordinator=coordinator, api_keys=(granted,), serve=serve)
     except ValidationError as error:

@@ -29,7 +29,15 @@ def render(answer: Answer) -> RenderableType:
     if cited_passages:
         parts.append(Text("Sources", style="bold"))
         parts.extend(_passage(passage) for passage in cited_passages)
-    parts.extend(Text(f"Note: {notice.message}", style="magenta") for notice in answer.notices)
+    told = (notice for notice in answer.notices if notice.code != "awaiting_release")
+    parts.extend(Text(f"Note: {notice.message}", style="magenta") for notice in told)
+    if answer.awaiting:
+        nodes = ", ".join(one.node for one in answer.awaiting)
+        parts.append(Text(f"Awaiting release at {nodes}; fedrag answer {answer.id} shows it later", style="magenta"))
+    if answer.completed:
+        nodes = ", ".join(answer.completed.released)
+        first = f"{answer.completed.first_answered_at:%Y-%m-%d %H:%M} UTC"
+        parts.append(Text(f"Completed with what {nodes} released since; first answered {first}", style="green"))
     parts.append(_hospitals(answer))
     if answer.certificate:
         parts.append(Text(answer.certificate.explanation))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, model_validator
 
+from fedrag.core.question import Intent
 from fedrag.core.wire import (
     NUMBER,
     Base64,
@@ -73,6 +74,8 @@ class CollectionDescription(Wire):
     text: Annotated[str, StringConstraints(max_length=2000)] = ""
     term_statistics_epoch: Name | None = None
     charge: Annotated[Finite, Field(ge=0)] | None = None
+    traces: bool = False
+    """Whether the hospital reasons itself about what it holds: `POST /v1/traces`."""
     described_at: datetime
     signature: Base64 = ""
 
@@ -101,9 +104,11 @@ class RankedNode(Wire):
 
 
 class RoutingDecision(Wire):
-    """Which hospitals a question goes to, and why. `ranking` is best first and holds every node considered."""
+    """Which hospitals a question goes to, and why. `ranking` is best first and holds every node considered,
+    or of very many the first few and all that were selected. `intent`: what the question was read as."""
 
     policy: Name
     ranking: tuple[RankedNode, ...]
     selected: tuple[NodeId, ...]
     why: str
+    intent: Intent | None = None

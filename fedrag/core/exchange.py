@@ -4,10 +4,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from fedrag.core.identity import CompactToken
-from fedrag.core.question import PassageFilter, Text
+from fedrag.core.question import PassageFilter, Reason, Text
 from fedrag.core.wire import (
     NUMBER,
     Base64,
@@ -28,6 +28,8 @@ from fedrag.core.wire import (
 
 MAXIMUM_OFFERS: Final = 200
 MAXIMUM_HANDLES: Final = 50
+MAXIMUM_AWAITED: Final = 10
+"""Passages that a review of one question can be about."""
 WORDS: Final = 0.4
 """How much the share of common words, in [0, 1], counts beside the cosine in a similarity of both:
 (cosine + WORDS · words) / (1 + WORDS). On the development halves .3 to .5 are alike. nDCG@10 of MedQuAD across sources:
@@ -86,6 +88,8 @@ class OfferRequest(Wire):
     deadline_ms: Milliseconds
     filter: PassageFilter | None = None
     direct: DirectRelease | None = None
+    reason: Reason | None = None
+    """Why it is asked; what a reviewer reads."""
     token: CompactToken | None = None
 
 
@@ -130,7 +134,13 @@ class Offers(Wire):
     request_id: RequestId
     offers: Annotated[tuple[Offer, ...], Field(max_length=MAXIMUM_OFFERS)]
     awaiting_release: bool = False
+    awaiting_until: AwareDatetime | None = None
+    """When nothing more can come of it, match or not; None where it cannot be waited for."""
+    notices: Annotated[tuple[Code, ...], Field(max_length=10)] = ()
+    """Why less is offered than could be, for reasons that do not depend on content: `locked`."""
     release: "Release | None" = None
+    receipt: "Receipt | None" = None
+    """Of these offers, made or not."""
 
 
 class ReleaseRequest(Wire):
@@ -140,6 +150,21 @@ class ReleaseRequest(Wire):
     coordinator: NodeId
     node: NodeId
     handles: Annotated[tuple[Handle, ...], Field(min_length=1, max_length=MAXIMUM_HANDLES)]
+    processor: Processor
+    deadline_ms: Milliseconds
+    token: CompactToken | None = None
+
+
+class AwaitedRequest(Wire):
+    """`POST /v1/awaited`: what a person at the hospital has approved of an earlier request, for this processor.
+
+    Answered with `Offers`: of what was approved, with its release; or of nothing, `awaiting_release` while something
+    may still come. What was denied, what expired and what matched nothing all wait until `awaiting_until`.
+    """
+
+    request_id: RequestId
+    coordinator: NodeId
+    node: NodeId
     processor: Processor
     deadline_ms: Milliseconds
     token: CompactToken | None = None
@@ -167,7 +192,8 @@ class ReleasedPassage(Wire):
 
 
 class Receipt(Wire):
-    """The signed head of the node's audit chain after this release. Never a position, never a balance."""
+    """The signed head of the node's audit chain after this request: it vouches for every line up to there. Never a
+    position, never a balance."""
 
     node: NodeId
     request_id: RequestId

@@ -30,6 +30,10 @@ class Role(StrEnum):
     SYSTEM = "system"
 
 
+Project = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+"""What work a question belongs to, a study say: hospitals' policies and quotas name it."""
+
+
 _CLAIMS: Final = {
     "issuer": "iss",
     "pseudonym": "sub",
@@ -38,6 +42,7 @@ _CLAIMS: Final = {
     "expires_at": "exp",
     "role": "role",
     "purpose": "purpose",
+    "project": "project",
 }
 
 
@@ -55,10 +60,12 @@ class AskerToken(Wire):
     audience: NodeId
     issued_at: Count
     expires_at: Count
+    project: Project | None = None
 
     def claims(self) -> dict[str, str | int]:
         """As JWT claims, under their registered names (RFC 7519, section 4.1)."""
-        return {claim: getattr(self, name) for name, claim in _CLAIMS.items()}
+        claims = {claim: getattr(self, name) for name, claim in _CLAIMS.items()}
+        return {claim: value for claim, value in claims.items() if value is not None}
 
     @classmethod
     def from_claims(cls, claims: Mapping[str, object]) -> Self:
@@ -72,3 +79,4 @@ class Asker(Wire):
     name: Name
     role: Role = Role.CLINICIAN
     purpose: Purpose = Purpose.UNSTATED
+    project: Project | None = None

@@ -1,6 +1,6 @@
 """The seams: what each part promises, and nothing about how."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar, runtime_checkable
@@ -11,9 +11,10 @@ import numpy.typing as npt
 from fedrag.core.answer import Evidence, Reasoning, RedactionCount
 from fedrag.core.collection import CollectionDescription, EncoderIdentity, NodeDescription, RoutingDecision
 from fedrag.core.deadline import Deadline
-from fedrag.core.exchange import Offer, OfferRequest, Offers, Release, ReleaseRequest
+from fedrag.core.exchange import AwaitedRequest, Offer, OfferRequest, Offers, Release, ReleaseRequest
 from fedrag.core.question import Question
 from fedrag.core.statistics import A, Q, Step
+from fedrag.core.traces import LocalTask, LocalTrace, Told, Trace, TraceRequest
 from fedrag.core.wire import Base64, FloatMatrix, FloatVector, NodeId
 
 
@@ -150,17 +151,33 @@ class Node(Protocol):
 
     async def release(self, request: ReleaseRequest, deadline: Deadline) -> Reply[Release]: ...
 
+    async def awaited(self, request: AwaitedRequest, deadline: Deadline) -> Reply[Offers]:
+        """What was approved since of an earlier request, with its release."""
+        ...
+
     async def take_part(self, step: Step[Q, A], request: Q, deadline: Deadline) -> Reply[A]:
         """One step of a round of common statistics."""
         ...
 
 
+@runtime_checkable
+class ReasoningNode(Node, Protocol):
+    """A hospital that can be asked for a chain of thought of its own."""
+
+    async def trace(self, request: TraceRequest, deadline: Deadline) -> Reply[Trace]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class RoutingLimits:
-    """`maximum_nodes` is a hard cap; `passages` is how many the answer wants."""
+    """`maximum_nodes` is a hard cap; `passages` is how many the answer wants. `target`: the probability of finding the
+    evidence that the hospitals asked are to reach, None: the policy's own; `minimum_nodes`: so many at least, where
+    there are so many and the cap allows it; `words`: the question itself, redacted, for a policy that reads it."""
 
     maximum_nodes: int
     passages: int
+    target: float | None = None
+    minimum_nodes: int = 1
+    words: str = ""
 
 
 class RoutingPolicy(Protocol):
@@ -209,3 +226,37 @@ class Reasoner(Protocol):
     """Question and evidence to an answer that cites it."""
 
     async def reason(self, question: Question, evidence: Evidence, deadline: Deadline) -> Reasoning: ...
+
+
+class SourceChains(Protocol):
+    """The hospitals that reason themselves, for one question."""
+
+    @property
+    def nodes(self) -> tuple[NodeId, ...]: ...
+
+    async def ask(self, told: Mapping[NodeId, Told], turn: int, deadline: Deadline) -> Mapping[NodeId, Trace]:
+        """Chains of thought of these hospitals, the `turn`-th time (1, 2, …). Whoever fails is not among them."""
+        ...
+
+
+@runtime_checkable
+class HearsHospitals(Protocol):
+    """A reasoner that can take chains of thought from the hospitals themselves."""
+
+    @property
+    def hears(self) -> bool:
+        """Whether it is set to."""
+        ...
+
+    async def reason_with(
+        self, question: Question, evidence: Evidence, sources: SourceChains, deadline: Deadline
+    ) -> Reasoning: ...
+
+
+class LocalReasoner(Protocol):
+    """A hospital's own model, plugged in where it is deployed: a node knows no reasoner. Used by several threads at
+    once."""
+
+    def trace(self, task: LocalTask, deadline: Deadline) -> LocalTrace:
+        """Raises Unavailable, ProtocolError or DeadlineExceeded."""
+        ...

@@ -1,6 +1,7 @@
 """What is asked."""
 
 import re
+from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
@@ -8,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from fedrag.core.wire import NUMBER, Day, Name, NodeId, ReleaseClass, Wire
 
 MAXIMUM_QUESTION_CHARACTERS: Final = 4000
+MAXIMUM_REASON_CHARACTERS: Final = 500
 MAXIMUM_OPTIONS: Final = 26
 _CONTROL_CHARACTERS: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
 _CONTROL = re.compile(rf"[{_CONTROL_CHARACTERS}\ud800-\udfff]")
@@ -48,6 +50,14 @@ OptionText = Annotated[
     Field(json_schema_extra=_DESCRIBED),
     _at_most(1000),
 ]
+Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAXIMUM_REASON_CHARACTERS),
+    AfterValidator(_plain_text),
+    Field(json_schema_extra=_DESCRIBED),
+    _at_most(MAXIMUM_REASON_CHARACTERS),
+]
+"""Why a question is asked, in the asker's words: what a hospital's reviewer reads."""
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 
 
@@ -96,6 +106,17 @@ class PassageFilter(Wire):
         return self
 
 
+class Intent(StrEnum):
+    """What an asker wants to know, which decides how many hospitals are asked, and which."""
+
+    FACT = "fact"
+    """One answer, which few hospitals can give."""
+    VIEWPOINTS = "viewpoints"
+    """What different hospitals say, and whether they agree."""
+    POPULATION = "population"
+    """How many patients: hospitals that count."""
+
+
 class AskRequest(Wire):
     """The body of `POST /v1/ask`: a question, and how it may be answered (None: the federation's default)."""
 
@@ -105,6 +126,12 @@ class AskRequest(Wire):
     routing: Name | None = None
     nodes: Annotated[tuple[NodeId, ...], Field(min_length=1, max_length=1000)] | None = None
     """Ask only among these hospitals."""
+    intent: Intent | None = None
+    """What is wanted; None: it is read from the question."""
+    maximum_nodes: Annotated[int, Field(ge=1, le=1000), NUMBER] | None = None
+    """Ask no more hospitals than this; never more than the federation's own limit."""
     search_options: bool = True
     """Whether the options' words are searched for too, or the question's alone."""
     filter: PassageFilter | None = None
+    reason: Reason | None = None
+    """Why it is asked; redacted like the question. Hospitals that review before they release show it to who reviews."""

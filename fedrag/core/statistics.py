@@ -133,10 +133,11 @@ class Step(Generic[Q, A]):
     name: str
     asked: type[Q]
     answered: type[A]
+    family: str = "statistics"
 
     @property
     def path(self) -> str:
-        return f"/v1/statistics/{self.name}"
+        return f"/v1/{self.family}/{self.name}"
 
 
 KEY: Final = Step("key", Round, Entry)

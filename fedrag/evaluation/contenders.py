@@ -41,6 +41,8 @@ LEARNED_UP_TO: Final = 64
 LEARNED_FROM: Final = 20
 """Pairs of question and hospital; with fewer there is nothing to learn from and RAGRoute has no row."""
 CURVE_UP_TO: Final = 64
+RANKED: Final = ("mixture", "prototypes")
+"""Routing policies whose whole ranking is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +132,13 @@ class Contenders:
             return recall(originals(merged(nodes, OFFERS), self._stands_for), grades, K)
 
         orders = {
-            "fedrag: prototypes": tuple(one.node for one in routed["prototypes"].ranking),
+            **{f"fedrag: {name}": tuple(one.node for one in routed[name].ranking) for name in RANKED},
             "popularity prior": fold.prior,
             "TF-IDF neighbours": fold.tfidf.ranking(query.text),
             **({"RAGRoute": fold.ragroute.ranking(vector)} if fold.ragroute else {}),
             "oracle: fewest": fewest(relevant, found, found(self._nodes)),
         }
-        number = max(1, len(routed["prototypes"].selected))
+        number = max(1, len(routed["mixture"].selected))
         chosen = {
             **{f"fedrag: {name}": decision.selected for name, decision in routed.items()},
             "oracle: fewest hospitals of equal recall": orders["oracle: fewest"],
@@ -152,7 +154,7 @@ class Contenders:
             systems={
                 "central exact": Retrieved(central, self._nodes),
                 **{name: Retrieved(merged(nodes), nodes) for name, nodes in chosen.items()},
-                **self._worded(query.text, vector, routed["prototypes"].selected),
+                **self._worded(query.text, vector, routed["mixture"].selected),
                 **self._merges("dense", scores_of(offered, self._ids), query.text),
                 **self._lexical(query.text, words, central, holders(relevant)),
             },
@@ -203,7 +205,7 @@ class Contenders:
         central = self._central.offers("everything", vector, DEPTH, asked)
         return {
             "central words and vectors": Retrieved([self._ids[position_of(one.offer)] for one in central], self._nodes),
-            "fedrag: words and vectors, as shipped (prototypes, public list)": at(
+            "fedrag: words and vectors, as shipped (mixture, public list)": at(
                 routed, self._public or self._federation
             ),
             **{f"fedrag: words and vectors, {name}": at(self._nodes, one) for name, one in counted.items()},

@@ -19,7 +19,7 @@ import httpx2
 from fedrag.core.collection import NodeDescription
 from fedrag.core.config import PluginConfig
 from fedrag.core.deadline import Deadline
-from fedrag.core.exchange import OfferRequest, Offers, Release, ReleaseRequest
+from fedrag.core.exchange import AwaitedRequest, OfferRequest, Offers, Release, ReleaseRequest
 from fedrag.core.protocols import Encoder, Node, Reply
 from fedrag.core.statistics import A, Q, Step
 from fedrag.core.wire import Base64, NodeId, ReleaseClass
@@ -121,6 +121,9 @@ class Between:
 
     async def release(self, request: ReleaseRequest, deadline: Deadline) -> Reply[Release]:
         return await self.node.release(request, deadline)
+
+    async def awaited(self, request: AwaitedRequest, deadline: Deadline) -> Reply[Offers]:
+        return await self.node.awaited(request, deadline)
 
     async def take_part(self, step: Step[Q, A], request: Q, deadline: Deadline) -> Reply[A]:
         return await self.node.take_part(step, request, deadline)

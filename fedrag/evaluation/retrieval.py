@@ -17,7 +17,7 @@ from fedrag.evaluation.run import Run
 from fedrag.evaluation.splits import Document, lay_out
 from retriever_node.passages import Field
 
-PRODUCT: Final = "fedrag: prototypes"
+PRODUCT: Final = "fedrag: mixture"
 """What the others are compared with: the product's default."""
 _NOTES: Final = (
     """A simulation with the product's own index, prototypes, router and merge over cached vectors; hospitals are not \

@@ -77,7 +77,7 @@ class SimulatedFederation:
             own = vectors[list(rows)]
             built = INDEXES.build(index)
             built.build(own)
-            described = _description(node, own, encoder)
+            described = description_of(node, own, encoder)
             terms = TermIndex.build(worded[at] for at in rows) if worded else None
             scored = terms.scored_with(terms.statistics()) if terms else None
             nodes[node] = SimulatedNode(node, rows, own, built, described, terms, scored, Calibrations())
@@ -126,7 +126,7 @@ class SimulatedFederation:
             own = vectors[list(held.rows)]
             index = INDEXES.build("faiss_flat")
             index.build(own)
-            described = _description(name, own, encoder)
+            described = description_of(name, own, encoder)
             nodes[name] = replace(held, vectors=own, index=index, description=described, calibrations=Calibrations())
         return replace(self, nodes=nodes, encoder=encoder)
 
@@ -214,7 +214,7 @@ def _passage(passage_id: int, document: Document) -> Passage:
     )
 
 
-def _description(node: NodeId, vectors: FloatMatrix, encoder: EncoderIdentity) -> CollectionDescription:
+def description_of(node: NodeId, vectors: FloatMatrix, encoder: EncoderIdentity) -> CollectionDescription:
     return CollectionDescription(
         node=node,
         collection="documents",

@@ -14,7 +14,7 @@ from fedrag import tracing
 from fedrag.core import errors
 from fedrag.core.collection import NodeDescription
 from fedrag.core.deadline import Deadline
-from fedrag.core.exchange import OfferRequest, Offers, Release, ReleaseRequest
+from fedrag.core.exchange import MAXIMUM_AWAITED, AwaitedRequest, OfferRequest, Offers, Receipt, Release, ReleaseRequest
 from fedrag.core.plugins import describe
 from fedrag.core.protocols import Reply
 from fedrag.core.statistics import A, Q, Step
@@ -52,6 +52,7 @@ class RemoteNode:
         signer: our own key.
         client: shared by all hospitals.
         clock: Unix time in seconds.
+        keep: is given every receipt that verified.
     """
 
     id: NodeId
@@ -61,6 +62,7 @@ class RemoteNode:
     signer: Signer
     client: httpx2.AsyncClient
     clock: Callable[[], float] = field(default=time.time)
+    keep: Callable[[Receipt], None] = field(default=lambda _receipt: None)
 
     async def describe(self, deadline: Deadline) -> Reply[NodeDescription]:
         reply = await self._call("GET", "/v1/description", b"", NodeDescription, deadline)
@@ -72,6 +74,7 @@ class RemoteNode:
         reply = await self._call("POST", "/v1/offers", request.model_dump_json().encode(), Offers, deadline)
         if reply.value.request_id != request.request_id or len(reply.value.offers) > request.k:
             raise errors.ProtocolError("offers for another request, or more than asked", code="wrong_request")
+        self._keep_receipt(reply.value.receipt, request.request_id)
         if reply.value.release is not None:
             self._require_receipt(reply.value.release, request.request_id)
         return self._from_itself(reply, reply.value.node)
@@ -81,6 +84,20 @@ class RemoteNode:
         self._require_receipt(reply.value, request.request_id)
         return self._from_itself(reply, reply.value.node)
 
+    async def awaited(self, request: AwaitedRequest, deadline: Deadline) -> Reply[Offers]:
+        reply = await self._call("POST", "/v1/awaited", request.model_dump_json().encode(), Offers, deadline)
+        told = reply.value
+        released = [passage.handle for passage in told.release.passages] if told.release else []
+        offered = [one.handle for one in told.offers]
+        if told.request_id != request.request_id or sorted(released) != sorted(offered):
+            raise errors.ProtocolError("an approval of another request, or without its text", code="wrong_request")
+        if len(offered) > MAXIMUM_AWAITED:
+            raise errors.ProtocolError("more than a review can be about", code="wrong_request")
+        self._keep_receipt(told.receipt, request.request_id)
+        if told.release is not None:
+            self._require_receipt(told.release, request.request_id)
+        return self._from_itself(reply, told.node)
+
     async def take_part(self, step: Step[Q, A], request: Q, deadline: Deadline) -> Reply[A]:
         reply = await self._call("POST", step.path, request.model_dump_json().encode(), step.answered, deadline)
         if reply.value.round != request.round:
@@ -88,11 +105,19 @@ class RemoteNode:
         return self._from_itself(reply, reply.value.node)
 
     def _require_receipt(self, release: Release, request_id: RequestId) -> None:
-        receipt = release.receipt
         self._require_own(release.node)
-        if {release.request_id, receipt.request_id} != {request_id} or receipt.node != self.id:
+        if release.request_id != request_id:
             raise errors.ProtocolError("a release for another request", code="wrong_request")
+        self._keep_receipt(release.receipt, request_id)
+
+    def _keep_receipt(self, receipt: Receipt | None, request_id: RequestId) -> None:
+        """One that is good: what the hospital's audit log is held against later."""
+        if receipt is None:
+            return
+        if receipt.request_id != request_id or receipt.node != self.id:
+            raise errors.ProtocolError("a receipt for another request", code="wrong_request")
         verify(self.public_key, "receipt", signed_bytes(receipt), receipt.signature)
+        self.keep(receipt)
 
     def _from_itself(self, reply: Reply[W], node: NodeId) -> Reply[W]:
         self._require_own(node)

@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind
 from fedrag.core.collection import NodeDescription
 from fedrag.core.deadline import Deadline
 from fedrag.core.errors import Unavailable
-from fedrag.core.exchange import OfferRequest, Offers, Release, ReleaseRequest
+from fedrag.core.exchange import AwaitedRequest, OfferRequest, Offers, Release, ReleaseRequest
 from fedrag.core.protocols import Node, Reply
 from fedrag.core.statistics import KEY, A, Q, Step
 from fedrag.core.wire import Base64, NodeId
@@ -116,6 +116,9 @@ class ReplicatedNode:
 
     async def release(self, request: ReleaseRequest, deadline: Deadline) -> Reply[Release]:
         return await self._ask("release", lambda node: node.release(request, deadline))
+
+    async def awaited(self, request: AwaitedRequest, deadline: Deadline) -> Reply[Offers]:
+        return await self._ask("awaited", lambda node: node.awaited(request, deadline))
 
     async def take_part(self, step: Step[Q, A], request: Q, deadline: Deadline) -> Reply[A]:
         """All steps of a round go to the replica that it began with, once each: no other one knows of it."""

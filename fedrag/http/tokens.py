@@ -45,5 +45,6 @@ class DevelopmentIssuer:
             audience=node,
             issued_at=now_s,
             expires_at=now_s + LIFETIME_S,
+            project=asker.project,
         )
         return jwt.encode(token.claims(), self.signer.private_key, algorithm="EdDSA")

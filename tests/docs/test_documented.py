@@ -19,8 +19,8 @@ from fedrag.encoders import ENCODERS
 from reasoner.backends import BACKENDS
 from retriever_node.config import NodeConfig
 from retriever_node.indexes import INDEXES
+from retriever_node.policy.rules import Rule
 from retriever_node.readers import READERS
-from retriever_node.release import RELEASE_POLICIES
 from retriever_node.rerankers import RERANKERS
 from router.policies import ROUTING_POLICIES
 
@@ -29,7 +29,6 @@ PAGES = {
     "encoders.md": ENCODERS,
     "indexes.md": INDEXES,
     "ingest.md": READERS,
-    "release-policies.md": RELEASE_POLICIES,
     "rerankers.md": RERANKERS,
     "routing-policies.md": ROUTING_POLICIES,
     "merge-methods.md": MERGE_METHODS,
@@ -66,7 +65,10 @@ def _settings(config: type[Config], prefix: str = "") -> Iterator[str]:
             yield prefix + name
 
 
-@pytest.mark.parametrize(("page", "config"), [("node.md", NodeConfig), ("federation.md", CoordinatorConfig)])
+@pytest.mark.parametrize(
+    ("page", "config"),
+    [("node.md", NodeConfig), ("federation.md", CoordinatorConfig), ("policy.md", Rule)],
+)
 def test_every_key_of_a_configuration_file_has_a_row(page, config) -> None:
     """A key that nobody can find does not exist."""
     rows = re.findall(r"^\| (`[^|]*) \|", (ROOT / "docs" / page).read_text(encoding="utf-8"), flags=re.MULTILINE)

@@ -75,8 +75,8 @@ def test_fields_that_give_the_answer_away_are_never_read(suite: str, forbidden: 
     assert not re.search(forbidden, text)
 
 
-WITH_THE_PACKAGE = ("examples", "poisoning")
-"""Suites whose inputs are never missing."""
+WITH_THE_PACKAGE = {"examples": "examples_folder", "poisoning": "examples_folder", "sovereignty": "sources"}
+"""Suites whose inputs are never missing, and where they take them from."""
 
 
 @pytest.mark.parametrize("suite", [name for name in suite_names() if name not in WITH_THE_PACKAGE])
@@ -93,8 +93,8 @@ def test_all_measures_what_it_can_and_names_what_it_cannot(run, monkeypatch) -> 
     def missing(*_: object) -> object:
         raise ConfigError("gone", code="no_examples")
 
-    for suite in WITH_THE_PACKAGE:
-        monkeypatch.setattr(f"fedrag.evaluation.suites.{suite}.examples_folder", missing)
+    for suite, inputs in WITH_THE_PACKAGE.items():
+        monkeypatch.setattr(f"fedrag.evaluation.suites.{suite}.{inputs}", missing)
     reports, errors = run_all(run)
     assert reports == ()
     assert {name for name, _ in errors} == set(suite_names()) - {"own", "mirage"}

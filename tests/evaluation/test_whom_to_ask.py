@@ -1,13 +1,18 @@
 """Recall against hospitals asked, on a corpus small enough to know who holds what; and that no fold sees itself."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
 from fedrag.core.collection import EncoderIdentity
+from fedrag.encoders import ENCODERS
 from fedrag.evaluation import routing
 from fedrag.evaluation.contenders import fold_of
 from fedrag.evaluation.corpus import Corpus, Query
 from fedrag.evaluation.routing import ORACLE, PRODUCT, RoutingContenders, findings, steps_of
+from fedrag.evaluation.run import Half, Run
+from fedrag.evaluation.selection import Request, SelectionTask, Selectors
 from fedrag.evaluation.splits import Document
 
 DIMENSION = 8
@@ -59,13 +64,14 @@ def test_one_hospital_is_enough_where_one_holds_everything(quick):
     made = corpus()
     contenders = RoutingContenders(made, ENCODER, 0)
     results = [contenders.line_up(query) for query in made.queries]
-    recalls, differences, contacts = findings(results, 3, 0).tables
+    recalls, differences, contacts, leaks = findings(results, 3, 0).tables
     rows = {row[0]: row[1:] for row in recalls.rows}
     assert rows[PRODUCT] == pytest.approx((1, 1, 1))
     assert rows[ORACLE] == pytest.approx((1, 1, 1))
     assert rows["popularity prior"][0] == pytest.approx(1 / 3, abs=0.1)
     assert {row[0]: row[2] for row in contacts.rows}[PRODUCT] == pytest.approx(1)
     assert next(row for row in differences.rows if row[0] == "popularity prior")[1].startswith("+0.")
+    assert {row[0] for row in leaks.rows} >= {PRODUCT, "broadcast"}
 
 
 def test_what_a_set_finds_is_what_its_merged_ten_hold(quick):
@@ -101,3 +107,46 @@ def test_many_hospitals_are_looked_at_in_doublings():
     assert steps_of(3) == (1, 2, 3)
     assert steps_of(64) == (1, 2, 4, 8, 16, 32, 64)
     assert steps_of(1000)[-1] == 512
+
+
+def test_an_observer_names_the_topic_of_who_is_asked_and_nothing_of_a_broadcast():
+    """Three topics of 30, 20 and 10 questions, each asked of a hospital of its own: all named. Asked of all hospitals:
+    always the commonest, half of them right. By lot: no better than that."""
+    topics = np.repeat([0, 1, 2], [30, 20, 10])
+    folds = np.arange(60) % 5
+    own = np.eye(3)[topics]
+    lot = np.random.default_rng(0).integers(2, size=(60, 3)).astype(float)
+    assert (routing.topics_named(own, topics, folds) == topics).all()
+    assert (routing.topics_named(np.ones((60, 3)), topics, folds) == 0).all()
+    assert (routing.topics_named(lot, topics, folds) == topics).mean() < 0.65
+
+
+def test_what_is_learned_without_an_origin_knows_nothing_of_it(tmp_path):
+    """Other judgements of one origin's requests, and what was learned without it stays the same to the last count; what
+    was learned with it does not."""
+
+    @contextmanager
+    def silent(what):
+        yield lambda done, total: None
+
+    encoder = ENCODERS.build("hashing", {"dimension": 32})
+    run = Run(data=None, limit=None, half=Half.SEEN, output=tmp_path, progress=silent, command="test", identity="one")
+    sources = {"Lung": "asthma and lung disease", "Skin": "eczema and skin disease"}
+
+    def selectors(judged):
+        requests = tuple(
+            Request(
+                f"r{at}", f"question {at}", "one" if at % 2 else "two", judged if at % 2 else {"Lung": 1, "Skin": 9}
+            )
+            for at in range(20)
+        )
+        return Selectors(SelectionTask("small", sources, requests), run, encoder)
+
+    before, after = selectors({"Lung": 9, "Skin": 0}), selectors({"Lung": 0, "Skin": 9})
+    for origin, same in (("one", True), ("two", False)):
+        learned = [made._fitted("leave origin out", origin) for made in (before, after)]
+        experience = [one.policy._learned.as_experience() for one in learned]
+        assert (experience[0] == experience[1]) == same
+        assert experience[0].regressions
+        assert (learned[0].prior == learned[1].prior) == same
+        assert (learned[0].tfidf.scores("question 3") == learned[1].tfidf.scores("question 3")) == same

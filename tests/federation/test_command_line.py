@@ -2,9 +2,11 @@
 
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -41,7 +43,8 @@ def guidelines(tmp_path: Path) -> Path:
 
 
 def test_the_path_of_the_readme(tmp_path: Path, guidelines: Path) -> None:
-    """federation init, serve, invite; init, ingest, enroll, serve; ask: each step prints what the next one needs."""
+    """federation init, serve, invite; init, ingest, enroll, serve; ask: each step prints what the next one needs. The
+    receipts that the coordinator kept show that the end of the audit log was cut off afterwards."""
     made = run("fedrag", "federation", "init", "--home", "coordinator", "--json", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     key = json.loads(made.stdout)["api_key"]
@@ -91,8 +94,19 @@ def test_the_path_of_the_readme(tmp_path: Path, guidelines: Path) -> None:
     assert "mine  since" in run("fedrag", "federation", "members", "--home", "coordinator", cwd=tmp_path).stdout
     audited = run("retriever_node", "audit", "--home", "node", cwd=tmp_path)
     kinds = [json.loads(line)["kind"] for line in audited.stdout.splitlines()]
-    assert kinds == ["offers", "release", "offers", "release"]
+    assert kinds == ["ingest", "enrolled", "policy", "offers", "release", "offers", "release"]
     assert run("retriever_node", "check", "--home", "node", cwd=tmp_path).returncode == 0
+    receipts = run("fedrag", "receipts", "export", "--home", "coordinator", "--node", "mine", cwd=tmp_path)
+    (tmp_path / "anchors.jsonl").write_text(receipts.stdout)
+    verify = ["audit", "verify", "--home", "node", "--anchor", "anchors.jsonl", "--json"]
+    held = run("retriever_node", *verify, cwd=tmp_path)
+    told = json.loads(held.stdout)
+    assert (told["lines"], told["anchors"], told["unanchored"]) == (7, 4, 0)
+    with closing(sqlite3.connect(tmp_path / "node" / "state.sqlite")) as database, database:
+        database.execute("DELETE FROM audit WHERE position = 7")
+    assert run("retriever_node", "audit", "verify", "--home", "node", cwd=tmp_path).returncode == 0
+    cut_off = run("retriever_node", *verify, cwd=tmp_path)
+    assert (cut_off.returncode, "audit_rewritten" in cut_off.stderr) == (6, True)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Text with the offers, or after the merge: the same answer, another account of what left."""
 
+import json
 from dataclasses import fields
 
 import httpx2
@@ -7,6 +8,7 @@ import pytest
 
 from fedrag.core.exchange import NodeStatus, ReleaseMode
 from fedrag.core.wire import ReleaseClass
+from retriever_node import audit
 from retriever_node.config import QuotaConfig
 from retriever_node.node import RetrieverNode
 from retriever_node.service import create_app
@@ -96,10 +98,10 @@ def test_what_goes_along_is_charged_and_audited(workshop, put_question) -> None:
     answer = put_question(workshop.coordinator(hospital.remote, release_mode="direct"), QUESTION, passages=PASSAGES)
     with hospital.node.state.transaction() as connection:
         charged = connection.execute("SELECT count(*), sum(text_bytes) FROM charges").fetchone()
-        events = [row[0] for row in connection.execute("SELECT event FROM audit ORDER BY position")]
+        kinds = [json.loads(line)["kind"] for line in audit.lines(connection)]
     account = answer.disclosure.hospitals[0]
     assert charged == (account.passages, account.text_bytes) == (PASSAGES, charged[1])
-    assert ['"offers"' in events[0], '"release"' in events[1]] == [True, True]
+    assert kinds == ["policy", "offers", "release"]
 
 
 def test_over_quota_nothing_goes_along(workshop, put_question) -> None:

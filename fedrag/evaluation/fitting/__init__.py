@@ -1,0 +1,1 @@
+"""Fitting what is shipped fitted, from the data that evaluations read."""

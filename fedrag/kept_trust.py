@@ -1,0 +1,200 @@
+"""What is known of hospitals' descriptions, in the coordinator's folder: one SQLite file.
+
+records     what was seen to support or refute each description, as sums
+chain       every description's version and digest, in the order they came
+declared    what the operator says: which organisation a hospital belongs to, and whether they answer for it
+"""
+
+import hashlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Self
+
+import numpy as np
+from pydantic import Field
+
+from fedrag.core.collection import CollectionDescription
+from fedrag.core.errors import IntegrityError
+from fedrag.core.wire import Finite, NodeId, Vector, Wire, decode_vector, encode_vector
+from router.trust import Density, Record, Sums
+
+FORMAT: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE records (node TEXT PRIMARY KEY, record TEXT NOT NULL, vouched INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE chain (
+    node TEXT NOT NULL, collection TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL, seen_at REAL NOT NULL,
+    PRIMARY KEY (node, collection, version)
+) WITHOUT ROWID;
+CREATE TABLE declared (
+    node TEXT PRIMARY KEY, organisation TEXT NOT NULL, vouched INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+"""
+Numbers = tuple[Annotated[Finite, Field(ge=0)], ...]
+
+
+class Link(StrEnum):
+    """How a description follows the one before."""
+
+    FIRST = "first"
+    SAME = "same"
+    NEXT = "next"
+    GAP = "gap"
+    """Descriptions between were never seen."""
+    FORK = "fork"
+    """Another description of the same version was signed before."""
+    ROLLBACK = "rollback"
+    """A later one was signed before."""
+
+
+class KeptRecord(Wire):
+    """A `Record` as it is stored: of a hospital's published prototypes, and sums; no question."""
+
+    claims: tuple[Vector, ...]
+    masses: Numbers
+    proved: tuple[Vector, ...]
+    proved_masses: Numbers
+    probes: tuple[Numbers, Numbers]
+    questions: tuple[Numbers, Numbers]
+    denied: Annotated[Finite, Field(ge=0)]
+    vouched: bool
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        return cls(
+            claims=tuple(map(encode_vector, record.claims.vectors)),
+            masses=tuple(record.claims.masses.tolist()),
+            proved=tuple(map(encode_vector, record.proved.vectors)),
+            proved_masses=tuple(record.proved.masses.tolist()),
+            probes=(tuple(record.probes.claimed.tolist()), tuple(record.probes.found.tolist())),
+            questions=(tuple(record.questions.claimed.tolist()), tuple(record.questions.found.tolist())),
+            denied=record.denied,
+            vouched=record.vouched,
+        )
+
+    def record(self, dimension: int) -> Record:
+        return Record(
+            _density(self.claims, self.masses, dimension),
+            _density(self.proved, self.proved_masses, dimension),
+            Sums(*(np.array(one, dtype=np.float64) for one in self.probes)),
+            Sums(*(np.array(one, dtype=np.float64) for one in self.questions)),
+            self.denied,
+            self.vouched,
+        )
+
+
+def _density(vectors: Sequence[Vector], masses: Sequence[float], dimension: int) -> Density:
+    rows = np.array([decode_vector(one) for one in vectors], dtype=np.float32)
+    return Density(rows.reshape(len(vectors), dimension), np.array(masses, dtype=np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """`vouched`: how many times the operator has answered for it."""
+
+    organisation: str
+    vouched: int = 0
+
+
+class TrustStore:
+    """Thread-safe; every method is one transaction. The command line and the running service share the file."""
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        """Raises IntegrityError(state_format)."""
+        self._lock, self._clock = threading.Lock(), clock
+        path.touch(mode=0o600)
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        # What a power failure costs is seen again.
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        with self._transaction() as connection:
+            found = connection.execute("PRAGMA user_version").fetchone()[0]
+            if found == 0:
+                for statement in _SCHEMA.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {FORMAT}")
+            elif found != FORMAT:
+                raise IntegrityError(f"{path} has format {found}; this version reads {FORMAT}", code="state_format")
+
+    def declare(self, node: NodeId, organisation: str | None = None, *, vouch: bool = False) -> None:
+        """Say whose hospital it is, or answer for it as it describes itself when it is next seen."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO declared VALUES (?, ?, 0)", (node, organisation or node))
+            if organisation is not None:
+                connection.execute("UPDATE declared SET organisation = ? WHERE node = ?", (organisation, node))
+            connection.execute("UPDATE declared SET vouched = vouched + ? WHERE node = ?", (int(vouch), node))
+
+    def declared(self) -> dict[NodeId, Declared]:
+        with self._transaction() as connection:
+            rows = connection.execute("SELECT node, organisation, vouched FROM declared").fetchall()
+        return {node: Declared(organisation, vouched) for node, organisation, vouched in rows}
+
+    def records(self, dimension: int) -> dict[NodeId, tuple[Record, int]]:
+        """With how often the operator had answered for each when it was written. Those of another encoder's dimension
+        are left out."""
+        with self._transaction() as connection:
+            rows = connection.execute("SELECT node, record, vouched FROM records").fetchall()
+        made: dict[NodeId, tuple[Record, int]] = {}
+        for node, text, vouched in rows:
+            kept = KeptRecord.model_validate_json(text)
+            if all(decode_vector(one).size == dimension for one in (*kept.claims, *kept.proved)):
+                made[node] = kept.record(dimension), vouched
+        return made
+
+    def put(self, records: Mapping[NodeId, tuple[Record, int]]) -> None:
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO records VALUES (?, ?, ?)",
+                [(node, KeptRecord.of(one).model_dump_json(), vouched) for node, (one, vouched) in records.items()],
+            )
+
+    def follow(self, described: CollectionDescription) -> Link:
+        """Put a description down behind those before it. What breaks the chain is seen, and not put down."""
+        key, digest = (described.node, described.collection), digest_of(described)
+        with self._transaction() as connection:
+            last = connection.execute(
+                "SELECT version, digest FROM chain WHERE node = ? AND collection = ? ORDER BY version DESC LIMIT 1", key
+            ).fetchone()
+            if last is not None and described.version <= last[0]:
+                if described.version < last[0]:
+                    return Link.ROLLBACK
+                return Link.SAME if digest == last[1] else Link.FORK
+            connection.execute(
+                "INSERT INTO chain VALUES (?, ?, ?, ?, ?)", (*key, described.version, digest, self._clock())
+            )
+        if last is None:
+            return Link.FIRST
+        return Link.NEXT if described.version == last[0] + 1 else Link.GAP
+
+    def chain(self) -> tuple[tuple[NodeId, NodeId, int, str], ...]:
+        """(node, collection, version, digest) of every description seen."""
+        with self._transaction() as connection:
+            rows = connection.execute(
+                "SELECT node, collection, version, digest FROM chain ORDER BY node, collection, version"
+            ).fetchall()
+        return tuple((node, collection, version, digest) for node, collection, version, digest in rows)
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+
+def digest_of(described: CollectionDescription) -> str:
+    """SHA-256 of a description without its signature."""
+    return hashlib.sha256(described.model_copy(update={"signature": ""}).model_dump_json().encode()).hexdigest()
