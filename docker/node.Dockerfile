@@ -11,10 +11,13 @@ ARG BASE_IMAGE=python:3.11-slim
 FROM ${BASE_IMAGE} AS build
 ARG PIP_ARGS=""
 ARG ENCODER=""
+# COUNTS=1 adds the library that draws noise for counts of patients, about 260 MB; without it they are refused.
+ARG COUNTS=""
 COPY docker/wheels /wheels
-COPY docker/node.lock docker/export.lock /build/
+COPY docker/node.lock docker/counts.lock docker/export.lock /build/
 RUN python3 -m venv /build/pip && python3 -m venv --without-pip /opt/fedrag \
  && /build/pip/bin/pip --python /opt/fedrag/bin/python install --no-cache-dir ${PIP_ARGS} --require-hashes -r /build/node.lock \
+ && if [ -n "${COUNTS}" ]; then /build/pip/bin/pip --python /opt/fedrag/bin/python install --no-cache-dir ${PIP_ARGS} --require-hashes -r /build/counts.lock; fi \
  && cd /opt/fedrag/lib/python3.11/site-packages && rm -rf huggingface_hub hf_xet onnxruntime/transformers */tests
 # The encoder is exported and checked against its known hash and vector here, once.
 COPY fedrag /build/source/fedrag

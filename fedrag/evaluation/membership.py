@@ -34,7 +34,8 @@ class Candidates:
     def of(cls, members: Sequence[PatientRecord], others: Sequence[PatientRecord], seed: int) -> "Candidates":
         """In an order that tells nothing."""
         records = [*members, *others]
-        order = np.random.default_rng(seed).permutation(len(records))
+        drawn = np.random.default_rng(seed)
+        order = drawn.permutation(len(records))
         return cls(tuple(records[at] for at in order), np.array([at < len(members) for at in order]))
 
 

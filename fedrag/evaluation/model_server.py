@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fedrag.core.deadline import Deadline
-from reasoner.chat import ChatRequest, Completion
+from fedrag.core.errors import Unavailable
+from reasoner.chat import ChatRequest, Completion, PromptTooLong
 from reasoner.chat_server import ChatServer
 from reasoner.served_model import Known, ServedModel
 
@@ -29,5 +30,7 @@ class ModelServer:
         model = ServedModel(ChatServer(self.url, self.key), self.model, self.known)
         try:
             return await model.complete(request, Deadline.after_ms(DEADLINE_MS))
+        except PromptTooLong:
+            raise Unavailable("the prompt does not fit into the model's context") from None
         finally:
             await model.aclose()

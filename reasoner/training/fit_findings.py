@@ -1,6 +1,6 @@
 """Fit the heads that read a study's wording:
 
-python -m reasoner.training.fit_findings --questions questions_dev.jsonl --corpus corpus_dev.jsonl
+python -m reasoner.training.fit_findings --questions QUESTIONS --corpus CORPUS
 
 The files are PubMedQA's as `fedrag data fetch pubmedqa` leaves them (one object per line: question with `answer` and
 `gold_doc_id`; document with `doc_id` and `text`, the abstract without its conclusion). The same input gives the same
