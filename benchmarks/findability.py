@@ -37,6 +37,7 @@ from fedrag.core.deadline import Deadline
 from fedrag.core.exchange import OfferRequest
 from fedrag.core.identity import Asker, Purpose
 from fedrag.core.protocols import Encoder
+from fedrag.core.question import PassageFilter
 from fedrag.core.wire import ReleaseClass, encode_vector, new_request_id
 from fedrag.encoders import ENCODERS
 from fedrag.evaluation.vectors import CachedVectors
@@ -370,6 +371,7 @@ async def offers_of(federation: LocalFederation, questions: Sequence[str], encod
                 comparable_with=encoder.identity.comparable_with,
                 text=question,
                 k=max(DEPTHS),
+                filter=PassageFilter(release_classes=tuple(ReleaseClass)),
                 deadline_ms=10_000,
                 token=issuer.token(Asker(name="clinician", purpose=Purpose.TREATMENT), NODE),
             )

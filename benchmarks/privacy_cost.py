@@ -36,7 +36,7 @@ from fedrag.conversation import ask
 from fedrag.core.answer import Answer
 from fedrag.core.exchange import ReleaseMode
 from fedrag.core.identity import Asker, Purpose
-from fedrag.core.question import AskRequest, Question
+from fedrag.core.question import AskRequest, PassageFilter, Question
 from fedrag.core.wire import ReleaseClass, new_request_id
 from fedrag.local_federation import LocalFederation
 from fedrag.members import MemberRegistry
@@ -104,7 +104,7 @@ def started(federation: LocalFederation) -> Coordinator:
 
 async def retrieved(coordinator: Coordinator, question: str, mode: ReleaseMode) -> tuple[Answer, float]:
     parts = replace(coordinator.federation(), release_mode=mode)
-    request = AskRequest(question=Question(text=question))
+    request = AskRequest(question=Question(text=question), filter=PassageFilter(release_classes=tuple(ReleaseClass)))
     answer = await ask(request, new_request_id(), ASKER, coordinator.config.limits, "broadcast", parts)
     if not answer.evidence.passages:
         raise SystemExit(f"no evidence: {answer.coverage}")

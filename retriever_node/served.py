@@ -37,13 +37,17 @@ class ServedCollection:
         return f"{policy.version}/{self.release_class}/{self.redaction.version if self.redaction else ''}"
 
     def passes(self, wanted: PassageFilter | None, grant: Grant) -> bool:
-        """Whether the filter lets its passages be found at all. One that redacts, or is cited under another name, tells
-        no dates: whoever limits them is offered nothing of it, whatever its dates are."""
-        if wanted is None:
-            return True
-        dated = wanted.effective_from is not None or wanted.effective_until is not None
-        by_class = wanted.release_classes is None or self.release_class in wanted.release_classes
-        return by_class and not (dated and (self.redaction is not None or grant.cite_as is not None))
+        """Whether the filter lets its passages be found at all. Records of patients are found by who asks for that class
+        by name, or states a reason that somebody reviews: a question about medicine is not one about a patient. A
+        collection that redacts, or is cited under another name, tells no dates: whoever limits them is offered nothing
+        of it, whatever its dates are."""
+        named = wanted.release_classes if wanted else None
+        if named is None and self.release_class is ReleaseClass.PATIENT and not grant.review:
+            return False
+        if named is not None and self.release_class not in named:
+            return False
+        dated = wanted is not None and (wanted.effective_from is not None or wanted.effective_until is not None)
+        return not (dated and (self.redaction is not None or grant.cite_as is not None))
 
 
 @dataclass(frozen=True, slots=True)

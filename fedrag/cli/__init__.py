@@ -96,7 +96,11 @@ def ask(
     routing: Annotated[str | None, typer.Option(help="Routing policy instead of the federation's own.")] = None,
     deadline_ms: Annotated[int | None, typer.Option(help="Milliseconds the whole question may take.")] = None,
     release_class: Annotated[
-        list[str], typer.Option("--class", help="Only among these: public, protocol, patient; once per class.")
+        list[str],
+        typer.Option(
+            "--class",
+            help="Only among these: public, protocol, patient; once per class. Records of patients are searched only so.",
+        ),
     ] = [],  # noqa: B006 - typer copies it
     effective_from: Annotated[
         str | None, typer.Option("--from", help="Only documents dated YYYY-MM-DD or later.")
@@ -179,6 +183,23 @@ def feedback(
 
     said = {"correct": correct, "useful": useful, "harmful": harmful}
     give_feedback(answer, said, helpful, url, key, authority=authority)
+
+
+@app.command()
+def calibrate(
+    output: Annotated[Path, typer.Option(help="The fitted vote: what `vote_model` of a strategy names.")],
+    judged: Annotated[
+        Path | None, typer.Option(help="Judged questions, JSON Lines: docs/reasoning-at-the-source.md.")
+    ] = None,
+    home: Annotated[
+        Path | None, typer.Option(help="The coordinator's own folder: learn of the feedback that it has.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn what hospitals' own answers and doubts have been worth, of judged questions or of feedback."""
+    from fedrag.cli.calibrate import run_calibrate
+
+    run_calibrate(judged, home, output, as_json=as_json)
 
 
 @app.command()

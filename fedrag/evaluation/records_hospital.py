@@ -92,6 +92,10 @@ def clinician(name: str, project: str | None = None) -> Asker:
     return Asker(name=name, role=Role.CLINICIAN, purpose=Purpose.TREATMENT, project=project)
 
 
+EVERY_CLASS: Final = PassageFilter(release_classes=tuple(ReleaseClass))
+"""Records are found by who names their class."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordsHospital:
     node: RetrieverNode
@@ -99,7 +103,7 @@ class RecordsHospital:
     days: Days
     passages: int
 
-    def ask(self, asker: Asker, text: str, wanted: PassageFilter | None = None) -> Offers:
+    def ask(self, asker: Asker, text: str, wanted: PassageFilter = EVERY_CLASS) -> Offers:
         """Raises Refused."""
         request = OfferRequest(
             request_id=new_request_id(),

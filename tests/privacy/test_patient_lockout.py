@@ -22,7 +22,15 @@ from fedrag.core.question import AskRequest, PassageFilter, Question
 from fedrag.core.wire import ReleaseClass, new_request_id
 from fedrag.encoders import ENCODERS
 from fedrag.evaluation.made_records import PatientRecord, made_records
-from fedrag.evaluation.records_hospital import COORDINATOR, NODE, SHIPPED, Ingested, RecordsHospital, clinician
+from fedrag.evaluation.records_hospital import (
+    COORDINATOR,
+    EVERY_CLASS,
+    NODE,
+    SHIPPED,
+    Ingested,
+    RecordsHospital,
+    clinician,
+)
 from fedrag.http.client import RemoteNode, http_client
 from retriever_node import audit, lockout, patient_offers
 from retriever_node.cli import app
@@ -170,7 +178,7 @@ def put(ingested: Ingested, node: RetrieverNode, text: str, passages: int = 5) -
     async def once() -> Answer:
         await coordinator.descriptions.refresh()
         answered = await ask(
-            AskRequest(question=Question(text=text), passages=passages),
+            AskRequest(question=Question(text=text), passages=passages, filter=EVERY_CLASS),
             new_request_id(),
             ANN,
             config.limits,
@@ -280,7 +288,7 @@ def test_a_stolen_record_of_another_node_is_no_record(hospital: RecordsHospital)
         (row,) = connection.execute("SELECT asker, collection, generation, policy FROM asked").fetchall()
         of = lockout.AskedOf(row[1], row[2], row[3])
         vector = hospital.node.encoder.encode_queries([QUESTION])[0]
-        asked = lockout.Asked(vector, QUESTION, None)
+        asked = lockout.Asked(vector, QUESTION, EVERY_CLASS)
         assert other.recall(connection, row[0], of, asked) is None
         assert hospital.node.lockout.recall(connection, row[0], of, asked) is not None
         with pytest.raises(NotFound):

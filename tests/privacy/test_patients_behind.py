@@ -12,6 +12,7 @@ from health_records import bundle, concept, of_visit, written
 from fedrag.core.deadline import Deadline
 from fedrag.core.exchange import OfferRequest, Processor, ProcessorPlace, ReleaseRequest
 from fedrag.core.identity import Asker, Purpose
+from fedrag.core.question import PassageFilter
 from fedrag.core.wire import ReleaseClass
 from retriever_node import audit
 from retriever_node.ingest import ingest
@@ -78,7 +79,15 @@ def test_a_release_says_how_many_people_are_behind_it(workshop, clinic) -> None:
     token = workshop.issuer.token(Asker(name="dr", purpose=Purpose.TREATMENT), "clinic")
     asked = {"request_id": "a" * 32, "coordinator": "test-coordinator", "node": "clinic", "token": token}
     offers = node.offers(
-        OfferRequest(**asked, vector=None, text="warfarin tablet", k=20, comparable_with="", deadline_ms=5_000),
+        OfferRequest(
+            **asked,
+            vector=None,
+            text="warfarin tablet",
+            k=20,
+            comparable_with="",
+            deadline_ms=5_000,
+            filter=PassageFilter(release_classes=tuple(ReleaseClass)),
+        ),
         Deadline(time.monotonic() + 5),
     ).offers
     release = node.release(

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from fedrag.core.deadline import Deadline
 from fedrag.core.exchange import OfferRequest
+from fedrag.core.question import PassageFilter
 from fedrag.core.wire import ReleaseClass, new_request_id
 from retriever_node.cli import app
 
@@ -92,6 +93,7 @@ async def test_no_identifier_in_offers_log_metrics_or_description(clinic, logged
             comparable_with=clinic.node.encoder.identity.comparable_with,
             text=question,
             k=10,
+            filter=PassageFilter(release_classes=tuple(ReleaseClass)),
             deadline_ms=5_000,
         )
         reply = (await clinic.remote.offers(request, Deadline(time.monotonic() + 5))).value
