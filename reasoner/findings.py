@@ -25,8 +25,8 @@ from reasoner.verdict import VERDICTS, Verdict
 FILE: Final = "findings.json"
 LATER: Final = 0.6
 """From this share of an article's sentences on its later part begins."""
-REPORTED: Final = 2
-"""Marks of a study that an article has at least: guidance has hardly any."""
+SENTENCES: Final = 5
+"""An article has at least as many: what is shorter is a list or a table of guidance more often than not."""
 _KINDS: Final = {
     "significant": r"\b(?:statistically )?significant(?:ly)?\b|p\s*[<=≤]\s*0?\.0\d|p\s*<\s*0?\.001",
     "null": r"\b(?:no|not|without|neither|nor|non)[ -](?:\w+ ){0,4}(?:significant\w*|differ\w*|associat\w*|correlat\w*"
@@ -47,6 +47,11 @@ _REPORTS: Final = re.compile(
     r"|regression|follow-up of|our (?:study|aim|hypothesis|objective)|this study|we (?:\w+ )?(?:studied|compared"
     r"|examined|investigated|analy[sz]ed|assessed|evaluated|measured|reviewed|determined|performed|conducted|tested|found|used))"
     r"\b|\d\s*\+/-\s*\d",
+    re.IGNORECASE,
+)
+_DIRECTS: Final = re.compile(
+    r"\b(?:should|must|do not|give|avoid|stop|start|continue|refer|check|ask|call|offer|use|take|repeat|measure"
+    r"|consider|recommend\w*)\b",
     re.IGNORECASE,
 )
 FINDING_FEATURES: Final = (*_KINDS, *(f"{kind} later" for kind in _KINDS))
@@ -79,7 +84,9 @@ def article(evidence: Evidence) -> str:
 
 
 def reports_a_study(text: str) -> bool:
-    return sum(1 for _, _ in zip(range(REPORTED), _REPORTS.finditer(text), strict=False)) == REPORTED
+    """Whether it tells what was found rather than what to do: for each two directions at least one mark of a study."""
+    directions = sum(1 for _ in _DIRECTS.finditer(text))
+    return 2 * sum(1 for _ in _REPORTS.finditer(text)) >= directions and len(spans(text)) >= SENTENCES
 
 
 def finding_features(text: str) -> tuple[float, ...]:

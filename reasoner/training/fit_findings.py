@@ -24,7 +24,7 @@ from reasoner.training.maximum_posterior import Array, Decision, fit
 from reasoner.verdict import VERDICTS
 
 FOLDS: Final = 5
-DEVIATION: Final = 0.2
+DEVIATION: Final = 0.1
 """Of the prior of a coefficient, per standard deviation of its feature."""
 INTERCEPT_DEVIATION: Final = 3.0
 
