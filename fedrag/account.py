@@ -20,7 +20,9 @@ from fedrag.core.answer import (
 )
 from fedrag.core.collection import RoutingDecision
 from fedrag.core.exchange import NodeOutcome, NodeStatus, Offers, Release, ReleaseMode
+from fedrag.core.purse import Caps, Purse, Spent
 from fedrag.core.question import Question
+from fedrag.core.traces import Trace
 from fedrag.core.wire import NodeId, RequestId
 from fedrag.fanout import Gathered
 from fedrag.stopwatch import Stopwatch
@@ -30,10 +32,16 @@ _NO_EVIDENCE = Evidence(passages=(), source_weights={}, few_sources=True, method
 
 
 def disclosure(
-    outcomes: Iterable[NodeOutcome], releases: Sequence[Release], shown_as: QueryDisclosure, mode: ReleaseMode
+    outcomes: Iterable[NodeOutcome],
+    releases: Sequence[Release],
+    shown_as: QueryDisclosure,
+    mode: ReleaseMode,
+    traces: Sequence[Trace] = (),
 ) -> DisclosureAccount:
     """Who saw the question, and whose text came back: counted over everything released, used in the answer or not."""
-    hospitals = {release.node: [one for one in releases if one.node == release.node] for release in releases}
+    named = {one.node for one in releases} | {one.node for one in traces}
+    hospitals = {node: [one for one in releases if one.node == node] for node in named}
+    thought = {node: [one for one in traces if one.node == node] for node in named}
     return DisclosureAccount(
         question_shown_to=tuple(sorted(one.node for one in outcomes if one.status is not NodeStatus.SUSPENDED)),
         question_shown_as=shown_as,
@@ -42,8 +50,11 @@ def disclosure(
             NodeDisclosure(
                 node=node,
                 passages=sum(len(release.passages) for release in own),
-                text_bytes=sum(len(passage.text.encode()) for release in own for passage in release.passages),
-                patients=sum(release.patients for release in own),
+                text_bytes=sum(len(passage.text.encode()) for release in own for passage in release.passages)
+                + sum(one.text_bytes for one in thought[node]),
+                patients=sum(release.patients for release in own)
+                + max((one.patients for one in thought[node]), default=0),  # every round reads the same records
+                traces=len(thought[node]),
             )
             for node, own in sorted(hospitals.items())
         ),
@@ -89,12 +100,18 @@ def _is_shut(made: Offers) -> bool:
     return made.awaiting_release and made.awaiting_until is None and not made.offers
 
 
-def budget(steps: Sequence[Gathered[Offers] | Gathered[Release]], report: ReasonerReport) -> BudgetUsed:
+def budget(
+    steps: Sequence[Gathered[Offers] | Gathered[Release] | Gathered[Trace]],
+    report: ReasonerReport,
+    purse: Purse | None = None,
+) -> BudgetUsed:
     return BudgetUsed(
         nodes_asked=steps[0].messages,
         messages=sum(step.messages for step in steps),
         bytes_received=sum(step.wire_bytes for step in steps),
         model_tokens=report.prompt_tokens + report.completion_tokens,
+        spent=purse.spent() if purse else Spent(),
+        caps=purse.caps if purse else Caps(),
     )
 
 

@@ -12,6 +12,7 @@ from aggregator.methods import MERGE_METHODS
 from aggregator.weights import NO_OUTCOMES
 from fedrag.circuit import CircuitBreaker
 from fedrag.config import CoordinatorConfig
+from fedrag.conversation import Conversing
 from fedrag.core.answer import Reliability
 from fedrag.core.config import PluginConfig
 from fedrag.core.protocols import Node
@@ -38,6 +39,8 @@ from fedrag.redaction import PatternRedactor
 from fedrag.statistics import StatisticsWatch
 from fedrag.trust import TrustBook
 from reasoner.backends import BACKENDS, Surroundings
+from reasoner.generative import Generative
+from reasoner.question_model import QuestionModel
 from router.policies import ROUTING_POLICIES
 from router.policies.mixture import MixtureRouting
 
@@ -52,7 +55,7 @@ class Coordinator:
     `nodes`: the hospitals of this moment; `desk`: where they join; `statistics`: what they count together, None where
     they are not to; `certificate`: what we show them; `budget`: what may be asked of them twice; `experience`: what
     was learned of whom to ask; `receipts`: where what they signed is kept; `census`: counts patients;
-    `trust`: how far descriptions are believed, None: wholly.
+    `trust`: how far descriptions are believed, None: wholly; `conversing`: what surrounds the hop.
     """
 
     config: CoordinatorConfig
@@ -67,6 +70,7 @@ class Coordinator:
     receipts: ReceiptStore | None
     census: Census
     trust: TrustBook | None
+    conversing: Conversing
     closing: tuple[Callable[[], Awaitable[None]], ...]
 
     def federation(self, reliability: Mapping[NodeId, Reliability] = NO_OUTCOMES) -> Federation:
@@ -147,6 +151,7 @@ def connect(
     reasoner = BACKENDS.build(config.reasoner.name, config.reasoner.settings)(
         Surroundings(encoder, os.environ, secrets.token_bytes)
     )
+    reads = QuestionModel(reasoner.parts.model, reasoner.parts.fence) if isinstance(reasoner, Generative) else None
     breaker = CircuitBreaker()
     descriptions = DescriptionWatch(nodes, breaker)
     statistics = (
@@ -198,5 +203,6 @@ def connect(
         receipts=receipts,
         census=census,
         trust=trust,
+        conversing=Conversing.of(config.budgets, reads),
         closing=closing,
     )

@@ -140,6 +140,7 @@ async def ask_for_awaited(answer: Answer, asked: Asked, parts: Federation, deadl
 async def _again(asked: Asked, late: Gathered[Offers], parts: Federation, deadline: Deadline) -> Answered:
     """Everything that was released finds room: somebody looked at it and said it may be read for this question."""
     room = sum(len(made.offers) for made in asked.offered.values.values())
+    deadline = replace(deadline, purse=asked.hop.deadline.purse)
     hop = replace(asked.hop, limits=replace(asked.hop.limits, passages=room), deadline=deadline)
     before = replace(asked.before, rounds=(*asked.before.rounds, late))
     folded = {winner.offer.handle: winner.also_held_by for winner in before.winners}
@@ -154,6 +155,8 @@ def _as_completed(first: Answer, again: Answer, released: Sequence[NodeId]) -> A
     return again.model_copy(
         update={
             "coverage": tuple(now.get(one.node, one) for one in first.coverage),
+            "conversation": first.conversation,
+            "rewritten": first.rewritten,
             "completed": Completion(
                 first_answered_at=earlier.first_answered_at if earlier else first.answered_at,
                 released=tuple(sorted({*released, *(earlier.released if earlier else ())})),

@@ -1,6 +1,6 @@
 """`coordinator.toml`: what the operator of a federation decides."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -8,6 +8,8 @@ from fedrag.core.answer import QueryDisclosure
 from fedrag.core.config import Config, PluginConfig, ServeConfig
 from fedrag.core.exchange import ReleaseMode
 from fedrag.core.identity import Project, Purpose, Role
+from fedrag.core.purse import Cap, Caps
+from fedrag.core.question import MAXIMUM_SUB_QUESTIONS
 from fedrag.core.wire import Name, NodeId, Sha256
 
 DEFAULT_PORT: Final = 8800
@@ -79,6 +81,37 @@ class TrustConfig(Config):
     probes_per_day: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)] = 24.0
 
 
+class QuestionCaps(Caps):
+    tokens: Cap | None = 200_000
+    written: Cap | None = 16_000
+    calls: Cap | None = 100
+    ms: Cap | None = 600_000
+    passages: Cap | None = 200
+    hospitals: Cap | None = 2_000
+
+
+class ConversationCaps(Caps):
+    tokens: Cap | None = 2_000_000
+    written: Cap | None = 160_000
+    calls: Cap | None = 1_000
+    ms: Cap | None = 3_600_000
+    passages: Cap | None = 1_000
+    hospitals: Cap | None = 20_000
+
+
+class BudgetsConfig(Config):
+    """Hard caps on a question and on a conversation, and how the tokens of a question are shared out over its
+    sub-questions, of which there are `sub_questions` at most, for who wants any; 1: nobody gets any. `reading`: who
+    makes follow-ups stand alone and takes questions apart, rules or the reasoner's language model, a call more for
+    each."""
+
+    question: QuestionCaps = QuestionCaps()
+    conversation: ConversationCaps = ConversationCaps()
+    policy: PluginConfig = PluginConfig(name="static")
+    sub_questions: Annotated[int, Field(ge=1, le=MAXIMUM_SUB_QUESTIONS)] = 4
+    reading: Literal["rules", "model"] = "rules"
+
+
 class CoordinatorConfig(Config):
     coordinator: NodeId
     encoder: PluginConfig = PluginConfig(name="minilm")
@@ -90,6 +123,7 @@ class CoordinatorConfig(Config):
     check_claims: bool = True
     """Encode what was released, and leave out a hospital that had claimed a higher similarity than its text has."""
     limits: Limits = Limits()
+    budgets: BudgetsConfig = BudgetsConfig()
     feedback: FeedbackConfig = FeedbackConfig()
     learning: LearningConfig = LearningConfig()
     trust: TrustConfig = TrustConfig()

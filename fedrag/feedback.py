@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from pydantic import Field
+
 from aggregator.reliability import Part, Tally, posterior, proved_right
 from fedrag.config import FeedbackConfig
 from fedrag.core.answer import Answer, CitationNumber, Feedback, Reliability
 from fedrag.core.errors import InputError, IntegrityError, NotFound
-from fedrag.core.wire import NodeId, Probability, Wire
+from fedrag.core.wire import Count, Finite, NodeId, Probability, Wire
 
 FORMAT: Final = 1
 DAY_S: Final = 86_400.0
@@ -46,12 +48,21 @@ class Contribution(Wire):
     vote: str | None
 
 
+class KeptChain(Wire):
+    """What a source that was asked apart chose, how unsure it said it was, how often it admitted a gap."""
+
+    choice: str | None
+    uncertainty: Finite | None = None
+    gaps: Count = 0
+
+
 class Skeleton(Wire):
     """What is left of an answer without its words."""
 
     choice: str | None
     confidence: Probability
     contributions: dict[NodeId, Contribution]
+    chains: dict[NodeId, KeptChain] = Field(default_factory=dict)
 
 
 class Verdict(Wire):
@@ -159,6 +170,14 @@ class FeedbackStore:
             self._learned = now_s, learned
             return learned
 
+    def judged(self) -> tuple[tuple[Skeleton, Verdict], ...]:
+        """Answers that somebody judged and that are kept still, in the order in which they were judged."""
+        with self._transaction(writing=False) as connection:
+            rows = connection.execute(
+                "SELECT skeleton, verdict FROM answers WHERE verdict IS NOT NULL ORDER BY judged_at, id"
+            ).fetchall()
+        return tuple((Skeleton.model_validate_json(one), Verdict.model_validate_json(said)) for one, said in rows)
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()
@@ -221,7 +240,10 @@ def skeleton_of(answer: Answer) -> Skeleton:
             weight=weight,
             vote=votes.get(node),
         )
-    return Skeleton(choice=answer.choice, confidence=answer.confidence, contributions=contributions)
+    chains = {
+        one.node: KeptChain(choice=one.choice, uncertainty=one.uncertainty, gaps=one.gaps) for one in answer.chains
+    }
+    return Skeleton(choice=answer.choice, confidence=answer.confidence, contributions=contributions, chains=chains)
 
 
 def verdict_of(feedback: Feedback) -> Verdict:

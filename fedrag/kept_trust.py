@@ -1,11 +1,10 @@
 """What is known of hospitals' descriptions, in the coordinator's folder: one SQLite file.
 
 records     what was seen to support or refute each description, as sums
-chain       every description's version and digest, in the order they came
+chain       every description's version and digest, and which it names as the one before, in the order they came
 declared    what the operator says: which organisation a hospital belongs to, and whether they answer for it
 """
 
-import hashlib
 import sqlite3
 import threading
 import time
@@ -24,18 +23,20 @@ from fedrag.core.errors import IntegrityError
 from fedrag.core.wire import Finite, NodeId, Vector, Wire, decode_vector, encode_vector
 from router.trust import Density, Record, Sums
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE records (node TEXT PRIMARY KEY, record TEXT NOT NULL, vouched INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE chain (
-    node TEXT NOT NULL, collection TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL, seen_at REAL NOT NULL,
-    PRIMARY KEY (node, collection, version)
-) WITHOUT ROWID;
-CREATE TABLE declared (
+    number INTEGER PRIMARY KEY, node TEXT NOT NULL, collection TEXT NOT NULL, version INTEGER NOT NULL,
+    digest TEXT NOT NULL, previous TEXT NOT NULL, seen_at REAL NOT NULL
+);
+CREATE INDEX chain_by_collection ON chain (node, collection, digest);
+CREATE TABLE IF NOT EXISTS declared (
     node TEXT PRIMARY KEY, organisation TEXT NOT NULL, vouched INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 """
 Numbers = tuple[Annotated[Finite, Field(ge=0)], ...]
+Signed = tuple[Finite, ...]
 
 
 class Link(StrEnum):
@@ -45,11 +46,13 @@ class Link(StrEnum):
     SAME = "same"
     NEXT = "next"
     GAP = "gap"
-    """Descriptions between were never seen."""
-    FORK = "fork"
-    """Another description of the same version was signed before."""
+    """Descriptions between were never seen, which happens while the coordinator is down."""
+    RESTORED = "restored"
+    """It follows one before the last, far above it: what `fedrag-node restore` makes of a backup."""
     ROLLBACK = "rollback"
-    """A later one was signed before."""
+    """One that we know came again after a later one."""
+    FORK = "fork"
+    """It stands where we know another: two histories were signed."""
 
 
 class KeptRecord(Wire):
@@ -59,8 +62,8 @@ class KeptRecord(Wire):
     masses: Numbers
     proved: tuple[Vector, ...]
     proved_masses: Numbers
-    probes: tuple[Numbers, Numbers]
-    questions: tuple[Numbers, Numbers]
+    probes: tuple[Numbers, Numbers, Signed]
+    questions: tuple[Numbers, Numbers, Signed]
     denied: Annotated[Finite, Field(ge=0)]
     vouched: bool
 
@@ -71,8 +74,8 @@ class KeptRecord(Wire):
             masses=tuple(record.claims.masses.tolist()),
             proved=tuple(map(encode_vector, record.proved.vectors)),
             proved_masses=tuple(record.proved.masses.tolist()),
-            probes=(tuple(record.probes.claimed.tolist()), tuple(record.probes.found.tolist())),
-            questions=(tuple(record.questions.claimed.tolist()), tuple(record.questions.found.tolist())),
+            probes=_columns(record.probes),
+            questions=_columns(record.questions),
             denied=record.denied,
             vouched=record.vouched,
         )
@@ -86,6 +89,10 @@ class KeptRecord(Wire):
             self.denied,
             self.vouched,
         )
+
+
+def _columns(sums: Sums) -> tuple[Numbers, Numbers, Signed]:
+    return tuple(sums.claimed.tolist()), tuple(sums.found.tolist()), tuple(sums.odds.tolist())
 
 
 def _density(vectors: Sequence[Vector], masses: Sequence[float], dimension: int) -> Density:
@@ -114,11 +121,14 @@ class TrustStore:
         self._connection.execute("PRAGMA synchronous = NORMAL")
         with self._transaction() as connection:
             found = connection.execute("PRAGMA user_version").fetchone()[0]
-            if found == 0:
+            if found == 1:  # what was seen is seen again; what the operator said stays
+                for table in ("records", "chain"):
+                    connection.execute(f"DROP TABLE {table}")
+            if found < FORMAT:
                 for statement in _SCHEMA.split(";"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {FORMAT}")
-            elif found != FORMAT:
+            elif found > FORMAT:
                 raise IntegrityError(f"{path} has format {found}; this version reads {FORMAT}", code="state_format")
 
     def declare(self, node: NodeId, organisation: str | None = None, *, vouch: bool = False) -> None:
@@ -154,28 +164,25 @@ class TrustStore:
             )
 
     def follow(self, described: CollectionDescription) -> Link:
-        """Put a description down behind those before it. What breaks the chain is seen, and not put down."""
-        key, digest = (described.node, described.collection), digest_of(described)
+        """Put a description down behind those before it. What breaks the chain does so once: others may follow it."""
+        key, digest = (described.node, described.collection), described.digest
         with self._transaction() as connection:
-            last = connection.execute(
-                "SELECT version, digest FROM chain WHERE node = ? AND collection = ? ORDER BY version DESC LIMIT 1", key
-            ).fetchone()
-            if last is not None and described.version <= last[0]:
-                if described.version < last[0]:
-                    return Link.ROLLBACK
-                return Link.SAME if digest == last[1] else Link.FORK
-            connection.execute(
-                "INSERT INTO chain VALUES (?, ?, ?, ?, ?)", (*key, described.version, digest, self._clock())
-            )
-        if last is None:
-            return Link.FIRST
-        return Link.NEXT if described.version == last[0] + 1 else Link.GAP
+            rows = connection.execute(
+                "SELECT version, digest FROM chain WHERE node = ? AND collection = ? ORDER BY number", key
+            ).fetchall()
+            link = _link(described, digest, rows)
+            if link is not Link.SAME:
+                connection.execute(
+                    "INSERT INTO chain VALUES (NULL, ?, ?, ?, ?, ?, ?)",
+                    (*key, described.version, digest, described.previous, self._clock()),
+                )
+        return link
 
     def chain(self) -> tuple[tuple[NodeId, NodeId, int, str], ...]:
         """(node, collection, version, digest) of every description seen."""
         with self._transaction() as connection:
             rows = connection.execute(
-                "SELECT node, collection, version, digest FROM chain ORDER BY node, collection, version"
+                "SELECT node, collection, version, digest FROM chain ORDER BY node, collection, number"
             ).fetchall()
         return tuple((node, collection, version, digest) for node, collection, version, digest in rows)
 
@@ -195,6 +202,17 @@ class TrustStore:
             self._connection.execute("COMMIT")
 
 
-def digest_of(described: CollectionDescription) -> str:
-    """SHA-256 of a description without its signature."""
-    return hashlib.sha256(described.model_copy(update={"signature": ""}).model_dump_json().encode()).hexdigest()
+def _link(described: CollectionDescription, digest: str, known: Sequence[tuple[int, str]]) -> Link:
+    """How it follows those that are known, (version, digest) in the order they came."""
+    if not known:
+        return Link.FIRST
+    version, last = known[-1]
+    if digest == last:
+        return Link.SAME
+    if any(digest == one for _, one in known):
+        return Link.ROLLBACK
+    if described.previous == last and described.version > version:
+        return Link.NEXT
+    if described.version <= version + 1:
+        return Link.FORK
+    return Link.RESTORED if any(described.previous == one for _, one in known) else Link.GAP

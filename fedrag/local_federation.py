@@ -120,6 +120,13 @@ class LocalFederation:
     def client(self) -> Client:
         return Client(self.url, self.key)
 
+    def stop_coordinator(self) -> None:
+        """So that another one, configured otherwise, can be started with the same hospitals."""
+        process = self._processes.pop("coordinator")
+        process.terminate()
+        process.wait(_STOP_S)
+        self._close_pipes(process)
+
     def kill(self, name: str) -> None:
         """End one process at once, as a crash would."""
         process = self._processes[name]

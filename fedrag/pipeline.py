@@ -35,6 +35,7 @@ from fedrag.core.exchange import (
 from fedrag.core.identity import Asker
 from fedrag.core.protocols import (
     Encoder,
+    HearsHospitals,
     MergeMethod,
     Node,
     NodeOffer,
@@ -44,10 +45,13 @@ from fedrag.core.protocols import (
     RoutingPolicy,
     Winner,
 )
+from fedrag.core.purse import Cost
 from fedrag.core.question import MAXIMUM_QUESTION_CHARACTERS, MAXIMUM_REASON_CHARACTERS, PassageFilter, Question
+from fedrag.core.traces import Told, Trace, TraceRequest
 from fedrag.core.wire import FloatVector, NodeId, RequestId, encode_vector
 from fedrag.encoders.language import detect
 from fedrag.fanout import Gathered, ask_all
+from fedrag.sources import AskedSources
 from fedrag.stopwatch import Stopwatch
 from router.catalogue import Catalogue
 from router.intent import PLAIN, Reading, as_read
@@ -55,6 +59,7 @@ from router.intent import PLAIN, Reading, as_read
 OFFERS_SHARE: Final = 0.35
 RELEASE_SHARE: Final = 0.35
 """Of what is left of the deadline when the stage begins; reasoning gets the rest."""
+_NOTHING_LEFT: Final = frozenset({NodeStatus.REFUSED, NodeStatus.SUSPENDED})
 VERDICTS: Final = frozenset({"yes", "no", "maybe", "uncertain", "it depends"})
 
 
@@ -86,7 +91,8 @@ class Federation:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One question to be answered once: everything decided before it sets out."""
+    """One question to be answered once: everything decided before it sets out. The purse of its deadline is what it may
+    cost: nobody is asked, and no text is asked for, that is not paid from it."""
 
     id: RequestId
     question: Question
@@ -124,8 +130,10 @@ async def answer(hop: Hop, parts: Federation) -> "Answered":
 async def conclude(asked: "Asked", parts: Federation, watch: Stopwatch) -> "Answered":
     """The second half: from the offers, and what was collected before, to the answer."""
     hop, routing, offered = asked.hop, asked.routing, asked.offered
+    sources, beside = hospitals_that_reason(asked, parts)
+    apart = frozenset(sources.nodes) if sources is not None and not beside else frozenset()
     with watch.stage("releases"):
-        collected = await collect_winners(asked, parts)
+        collected = await collect_winners(asked, parts, apart)
     with watch.stage("evidence"):
         evidence = await asyncio.to_thread(
             gather,
@@ -137,7 +145,11 @@ async def conclude(asked: "Asked", parts: Federation, watch: Stopwatch) -> "Answ
             question=asked.query,
         )
     with watch.stage("reason"):
-        if offered.values:
+        if offered.values and sources is not None and isinstance(parts.reasoner, HearsHospitals):
+            reasoning = await parts.reasoner.reason_with(hop.question, evidence, sources, hop.deadline)
+            traces = (*collected.traces, *sources.traces)
+            collected = replace(collected, rounds=(*collected.rounds, *sources.rounds), traces=traces)
+        elif offered.values:
             reasoning = await parts.reasoner.reason(hop.question, evidence, hop.deadline)
         else:
             reasoning = account.no_node_answered()
@@ -154,11 +166,16 @@ async def conclude(asked: "Asked", parts: Federation, watch: Stopwatch) -> "Answ
         coverage=coverage(hop, parts, offered, collected),
         routing=routing,
         disclosure=account.disclosure(
-            offered.outcomes.values(), collected.releases, parts.disclosure, parts.release_mode
+            offered.outcomes.values(),
+            collected.releases,
+            parts.disclosure,
+            parts.release_mode,
+            collected.traces,
         ),
         redactions=asked.redactions,
         reasoner=reasoning.report,
-        budget=account.budget((offered, *collected.rounds), reasoning.report),
+        chains=reasoning.chains,
+        budget=account.budget((offered, *collected.rounds), reasoning.report, hop.deadline.purse),
         timings=watch.timings(),
         notices=(
             *asked.notices,
@@ -223,17 +240,33 @@ def retrieval_text(question: Question, search_options: bool) -> str:
 def route(query: FloatVector, hop: Hop, parts: Federation) -> RoutingDecision:
     collections = [one for one in parts.catalogue.collections() if one.node in hop.candidates]
     means = parts.encoder.identity.comparable_with
-    limits = replace(hop.limits, words=hop.question.text)
+    limits = replace(hop.limits, words=hop.question.text, maximum_nodes=affordable_nodes(hop))
     decision = parts.routing[hop.routing].route(query, means, collections, limits)
-    return as_read(decision, hop.reading, collections, hop.limits.maximum_nodes)
+    decision = as_read(decision, hop.reading, collections, limits.maximum_nodes)
+    if hop.deadline.purse is not None and len(decision.selected) == limits.maximum_nodes < hop.limits.maximum_nodes:
+        hop.deadline.purse.refuse(Cost.HOSPITALS, hop.limits.maximum_nodes)
+    return decision
+
+
+def affordable_nodes(hop: Hop) -> int:
+    purse = hop.deadline.purse
+    return hop.limits.maximum_nodes if purse is None else int(min(hop.limits.maximum_nodes, purse.left(Cost.HOSPITALS)))
 
 
 async def ask_for_offers(
     wanted: str, query: FloatVector, routing: RoutingDecision, hop: Hop, parts: Federation
 ) -> Gathered[Offers]:
     deadline = hop.deadline.share(OFFERS_SHARE)
+    purse, selected = hop.deadline.purse, routing.selected
     along = DirectRelease(processor=parts.processor, passages=hop.limits.passages)
     direct = along if parts.release_mode is ReleaseMode.DIRECT else None
+    if purse is not None:
+        selected = selected[: purse.take_up_to(Cost.HOSPITALS, len(selected))]
+        along_too = len(selected) * hop.limits.passages
+        if direct is not None and not (
+            along_too <= purse.left(Cost.PASSAGES) and purse.take({Cost.PASSAGES: along_too})
+        ):
+            direct = None  # text is asked for after the merge then, and far less of it
 
     def request(node: NodeId) -> OfferRequest:
         return OfferRequest(
@@ -251,23 +284,68 @@ async def ask_for_offers(
             token=parts.issuer.token(hop.asker, node) if parts.issuer else None,
         )
 
-    nodes = [parts.nodes[node] for node in routing.selected]
-    return await ask_all(nodes, lambda node: node.offers(request(node.id), deadline), deadline, parts.breaker)
+    nodes = [parts.nodes[node] for node in selected]
+    made = await ask_all(nodes, lambda node: node.offers(request(node.id), deadline), deadline, parts.breaker)
+    if purse is not None:
+        purse.give_back(Cost.HOSPITALS, len(selected) - made.messages)
+        if direct is not None:
+            purse.give_back(Cost.PASSAGES, sum(_not_released(made, node.id, direct.passages) for node in nodes))
+    return made
 
 
-async def collect_winners(asked: "Asked", parts: Federation) -> "Collected":
+def _not_released(made: Gathered[Offers], node: NodeId, wanted: int) -> int:
+    """Of the passages that were to come with the offers. What a hospital made that did not answer is not known."""
+    if node not in made.values:
+        return wanted if made.outcomes[node].status in _NOTHING_LEFT else 0
+    release = made.values[node].release
+    return wanted - (min(wanted, len(release.passages)) if release else 0)
+
+
+def hospitals_that_reason(asked: "Asked", parts: Federation) -> tuple[AskedSources | None, bool]:
+    """Of those that answered, the ones whose own chains of thought are wanted, and whether their passages are wanted as
+    well; None where there is none, and where hospitals are not shown the words of a question."""
+    hop, reasoner = asked.hop, parts.reasoner
+    if parts.disclosure is not QueryDisclosure.TEXT or not isinstance(reasoner, HearsHospitals) or not reasoner.hears:
+        return None, False
+    able = {one.node for one in parts.catalogue.collections() if one.traces}
+    hospitals = {node: parts.nodes[node] for node in asked.offered.values if node in able}
+    question = hop.question.model_copy(update={"turns": ()})  # earlier answers rest on other hospitals' text
+
+    def request(node: NodeId, told: Told, turn: int, deadline: Deadline) -> TraceRequest:
+        return TraceRequest(
+            request_id=hop.id,
+            coordinator=parts.coordinator,
+            node=node,
+            question=question,
+            search=retrieval_text(hop.question, hop.search_options),
+            round=turn,
+            so_far=told.so_far,
+            own=told.own,
+            others=told.others,
+            filter=hop.filter,
+            processor=parts.processor,
+            deadline_ms=deadline.remaining_ms(),
+            token=parts.issuer.token(hop.asker, node) if parts.issuer else None,
+        )
+
+    return (AskedSources(hospitals, request, parts.breaker) if hospitals else None), reasoner.beside
+
+
+async def collect_winners(asked: "Asked", parts: Federation, apart: frozenset[NodeId] = frozenset()) -> "Collected":
     """The text of the passages that win the global merge, and of no others but those that came with the offers.
 
     When a hospital fails now, or its text does not bear out what it claimed of it, the runners-up of the rest win in
     its place: the evidence is what it would have been had that hospital not answered at all. In the place of a winner
-    that opens to nothing the next one wins: hospitals fill up their offers of records with such handles.
+    that opens to nothing the next one wins: hospitals fill up their offers of records with such handles. Nothing is
+    taken of those `apart`, which reason themselves.
     """
     hop, before = asked.hop, asked.before
     useful = {one.node: one.probability for one in asked.routing.ranking}
-    standing = dict(asked.offered.values)
-    releases = [*before.releases, *(made.release for made in standing.values() if made.release is not None)]
+    standing = {node: made for node, made in asked.offered.values.items() if node not in apart}
+    along = asked.offered.values.values()
+    releases = [*before.releases, *(made.release for made in along if made.release is not None)]
     known = {passage.handle for release in releases for passage in release.passages}
-    rounds: list[Gathered[Release] | Gathered[Offers]] = [*before.rounds]
+    rounds: list[Gathered[Release] | Gathered[Offers] | Gathered[Trace]] = [*before.rounds]
     unproven = set(before.unproven)
     empty: set[str] = set()
     while True:
@@ -278,7 +356,7 @@ async def collect_winners(asked: "Asked", parts: Federation) -> "Collected":
             if offer.handle not in empty
         ]
         winners = parts.merging.merge(pool, hop.limits.passages)
-        wanted = [winner for winner in winners if winner.offer.handle not in known]
+        wanted = affordable([winner for winner in winners if winner.offer.handle not in known], hop)
         lost: frozenset[NodeId] = frozenset()
         if wanted:
             known.update(winner.offer.handle for winner in wanted)
@@ -293,8 +371,14 @@ async def collect_winners(asked: "Asked", parts: Federation) -> "Collected":
             lost = await asyncio.to_thread(boasters, winners, releases, asked.query, parts.encoder)
             unproven |= lost
         if not wanted and not lost:
-            return Collected(winners, tuple(releases), tuple(rounds), frozenset(unproven))
+            return Collected(winners, tuple(releases), tuple(rounds), frozenset(unproven), before.traces)
         standing = {node: made for node, made in standing.items() if node not in lost}
+
+
+def affordable(wanted: list[Winner], hop: Hop) -> list[Winner]:
+    """The best of them that the purse pays for."""
+    purse = hop.deadline.purse
+    return wanted if purse is None else wanted[: purse.take_up_to(Cost.PASSAGES, len(wanted))]
 
 
 async def ask_for_releases(winners: Sequence[Winner], hop: Hop, parts: Federation) -> Gathered[Release]:
@@ -317,12 +401,14 @@ async def ask_for_releases(winners: Sequence[Winner], hop: Hop, parts: Federatio
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """The winners of the last merge, everything released, every round that it took, and whose claims were too high."""
+    """The winners of the last merge, everything released, every round that it took, whose claims were too high, and
+    hospitals' own chains of thought."""
 
     winners: tuple[Winner, ...] = ()
     releases: tuple[Release, ...] = ()
-    rounds: tuple[Gathered[Release] | Gathered[Offers], ...] = ()
+    rounds: tuple[Gathered[Release] | Gathered[Offers] | Gathered[Trace], ...] = ()
     unproven: frozenset[NodeId] = frozenset()
+    traces: tuple[Trace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,11 +427,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An answer, and what it is made of, where hospitals were asked at all."""
+    """An answer, and what it is made of, where hospitals were asked at all. `parts`: the answers to its sub-questions,
+    where it was taken apart."""
 
     answer: Answer
     asked: Asked | None = None
     collected: Collected = Collected()
+    parts: tuple["Answered", ...] = ()
 
 
 def coverage(hop: Hop, parts: Federation, offered: Gathered[Offers], collected: Collected) -> tuple[NodeOutcome, ...]:

@@ -6,10 +6,10 @@ these out, by which it may know a probe.
 """
 
 import asyncio
-import random
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from random import Random, SystemRandom
 from typing import Final
 
 import numpy as np
@@ -45,10 +45,10 @@ class Prober:
         book: TrustBook,
         federation: Callable[[], Federation],
         config: CoordinatorConfig,
-        chance: random.Random | None = None,
+        chance: Random | None = None,
     ) -> None:
         self._book, self._federation, self._config = book, federation, config
-        self._random = chance or random.SystemRandom()
+        self._random = chance or SystemRandom()
         self._askers = [self._asker() for _ in range(POOL)]
         self._due: dict[NodeId, float] = {}
         self._used: dict[NodeId, set[str]] = {}

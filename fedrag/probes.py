@@ -52,10 +52,10 @@ def about(record: Record, pool: FloatMatrix, used: Collection[int], wanted: int 
     if not number:
         return [row for row in range(len(pool)) if row not in taken][: PER_HOSPITAL if wanted is None else wanted]
     each = max(PER_PROTOTYPE, -(-PER_HOSPITAL // number))
-    lengths = np.maximum(np.linalg.norm(record.claims.vectors, axis=1), 1e-9)
+    lengths = np.maximum(np.linalg.norm(record.claims.vectors, axis=1, keepdims=True), 1e-9)
+    similarities = (record.claims.vectors / lengths) @ pool.T
     for at in np.lexsort((-record.claims.masses, record.probes.claimed[:-1])):
-        similarities = pool @ (record.claims.vectors[at] / lengths[at])
-        near = np.argsort(-similarities, kind="stable")[: _LOOKED_AT + len(taken)]
+        near = np.argsort(-similarities[at], kind="stable")[: _LOOKED_AT + len(taken)]
         mine = [int(row) for row in near if int(row) not in taken][:each]
         taken.update(mine)
         chosen += mine

@@ -26,7 +26,7 @@ HALF_LIFE_DAYS: Final = 60.0
 """After which what was seen counts half: so slowly is forgiven, and forgotten."""
 WAITING: Final = 1_000
 TITLES: Final = 500
-_BROKEN: Final = frozenset({Link.FORK, Link.ROLLBACK})
+_BROKEN: Final = frozenset({Link.FORK, Link.ROLLBACK, Link.RESTORED})
 _log = structlog.get_logger()
 
 
@@ -140,7 +140,7 @@ class TrustBook:
     def _link(self, described: CollectionDescription) -> Link:
         link = self._store.follow(described)
         if link in _BROKEN or link is Link.GAP:
-            _log.warning(f"description_{link}", node=described.node, version=described.version)
+            _log.warning("description_out_of_order", node=described.node, link=str(link), version=described.version)
         return link
 
     def _publish(self, trust: Trust) -> None:

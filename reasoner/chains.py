@@ -31,6 +31,8 @@ class Chain:
     said: SourceAnswer
     confidence: float
     usage: Usage
+    at_hospital: bool = False
+    """Made by the hospital's own model; then nothing of it is in the evidence but what it cites."""
 
     @property
     def answered(self) -> bool:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from fedrag.core.deadline import Deadline
-from fedrag.core.errors import Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +14,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """`schema` is the JSON schema of the reply; `maximum_tokens` bounds all the model writes, thinking included."""
+    """`schema` is the JSON schema of the reply, empty for free text; `maximum_tokens` bounds all the model writes,
+    thinking included, and `thinking_tokens` what of it may be thinking; 0 where that has no budget of its own."""
 
     messages: tuple[Message, ...]
     schema: dict[str, object]
     maximum_tokens: int
     temperature: float = 0.0
+    thinking_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,10 @@ class TokenProbability:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model wrote. `thinking` is what the server itself kept apart, in the field `thinking_field`;
-    `tokens` is empty where it gives no log-probabilities."""
+    """What a model wrote. `thinking` is what the server itself kept apart, in the field `thinking_field`; `tokens` are
+    those of the answer, without the thinking before it, empty where there are no log-probabilities; `thinking_tokens`
+    are counted within `completion_tokens`, `cached_tokens` within `prompt_tokens`: of those, which had been computed
+    for an earlier prompt that began alike."""
 
     text: str
     thinking: str = ""
@@ -44,6 +47,8 @@ class Completion:
     tokens: tuple[TokenProbability, ...] = ()
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    thinking_tokens: int = 0
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Rejection:
     complaint: str
 
 
-class PromptTooLong(Unavailable):
+class PromptTooLong(Exception):
     """The prompt does not fit into the model's context. `context_tokens` is the model's limit, None where it did not
     say."""
 

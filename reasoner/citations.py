@@ -5,7 +5,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-_MARK: Final = re.compile(r"\s?\[(\d{1,6}(?:\s*[,;]\s*\d{1,6})*)\]")
+_MARK: Final = re.compile(r"\s?[\[【]\s*(\d+(?:\s*[,;]\s*\d+)*)\s*[\]】]")
+_NUMBER: Final = re.compile(r"\d+")
+_DIGITS: Final = 6
+"""No evidence has as many passages: a longer number is none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ def check_text(text: str, released: Collection[int]) -> Checked:
 
     def keep(mark: re.Match[str]) -> str:
         nonlocal dropped
-        numbers = [int(number) for number in re.findall(r"\d+", mark.group(1))]
+        numbers = [int(number) if len(number) <= _DIGITS else -1 for number in _NUMBER.findall(mark[1])]
         kept = [number for number in numbers if number in released]
         dropped += len(numbers) - len(kept)
         cited.extend(kept)
@@ -39,6 +42,10 @@ def check_text(text: str, released: Collection[int]) -> Checked:
         return space + marks(kept)
 
     cleaned = _MARK.sub(keep, text)
+    while cleaned != text:  # what is left round a mark that was dropped can be a mark again: [1[9]2]
+        text = cleaned
+        cited.clear()
+        cleaned = _MARK.sub(keep, text)
     return Checked(cleaned, tuple(dict.fromkeys(cited)), dropped)
 
 

@@ -16,6 +16,7 @@ from reasoner.source_answer import SourceAnswer
 
 MAXIMUM_TRACE_CHARACTERS: Final = 3000
 MAXIMUM_SUMMARY_CHARACTERS: Final = 1500
+MAXIMUM_CHOICE_CHARACTERS: Final = 5
 _SUMMARISE: Final = """\
 You summarise how several readers came to the same answer, for others who came to another. Keep the decisive reasons, \
 numbers with their units, and the passage numbers in square brackets; at most 120 words. What stands between marks is \
@@ -30,7 +31,10 @@ _SUMMARY_SCHEMA: Final[dict[str, object]] = {
 
 def summary_prompt(question: Question, members: Sequence[SourceAnswer], fence: str) -> Prompt[str]:
     """One group's chains of thought in short."""
-    parts = [f"Question: {harmless(question.text, fence)}", f"Their answer: {harmless(members[0].choice or '', fence)}"]
+    parts = [
+        f"Question: {harmless(question.text, fence)}",
+        fenced(Block("THEIR ANSWER", "Their answer:", cut(members[0].choice or "none")), fence),
+    ]
     parts += [
         fenced(Block("READER", f"Reader {at}:", cut(one.trace)), fence) for at, one in enumerate(members, start=1)
     ]
@@ -59,7 +63,7 @@ def critique_blocks(own: SourceAnswer, others: Sequence[str]) -> tuple[Block, ..
         "Others, who read other hospitals' passages, came to another answer. Check your own against what they say: "
         "keep it or change it, whichever your passages and their reasons support. Cite only your own passages' numbers."
     )
-    mine = Block("YOUR ANSWER", f"You answered before: {own.choice or 'nothing'}.", cut(own.trace))
+    mine = Block("YOUR ANSWER", "You answered before:", cut(f"{own.choice or 'nothing'}\n{own.trace}"))
     return (
         mine,
         *(Block("OTHERS", told if at == 0 else "Still others:", summary) for at, summary in enumerate(others)),
@@ -78,11 +82,18 @@ def synthesis_blocks(said: Sequence[tuple[NodeId, float, SourceAnswer]]) -> tupl
         Block(
             "READER",
             (f"{introduction}\n" if at == 0 else "")
-            + f"Hospital {node}, weight {weight:.2f}, answer {one.choice or 'none'}:",
+            + f"Hospital {node}, weight {weight:.2f}, answer {_named(one.choice)}:",
             cut(one.trace),
         )
         for at, (node, weight, one) in enumerate(ranked)
     )
+
+
+def _named(choice: str | None) -> str:
+    """A letter, yes, no or maybe may stand outside the marks; an answer in words stands within them, in its trace."""
+    if choice is None:
+        return "none"
+    return choice if len(choice) <= MAXIMUM_CHOICE_CHARACTERS and choice.isalpha() else "in words"
 
 
 def cut(text: str) -> str:

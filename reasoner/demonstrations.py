@@ -5,35 +5,32 @@ S repeats itself: the mean cosine similarity of its pairs. Chosen greedily, as t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from fedrag.core.protocols import Encoder
+from fedrag.core.traces import Demonstration
 from fedrag.core.wire import FloatMatrix, FloatVector
 
 
-@dataclass(frozen=True, slots=True)
-class Demonstration:
-    """A question, how it was reasoned about, and the answer. `trace` may be empty: questions and answers alone."""
-
-    question: str
-    trace: str
-    answer: str
-
-    @property
-    def text(self) -> str:
-        return "\n".join(part for part in (self.question, self.trace, self.answer) if part)
+__all__ = ["Demonstration", "chosen", "nearest", "positions"]
 
 
 def nearest(
     question: str, demonstrations: Sequence[Demonstration], encoder: Encoder, count: int, redundancy: float = 0.5
 ) -> tuple[Demonstration, ...]:
     """At most `count`, the first one first; `redundancy` is λ, 0 asks for likeness to the question alone."""
+    return tuple(demonstrations[at] for at in positions(question, demonstrations, encoder, count, redundancy))
+
+
+def positions(
+    question: str, demonstrations: Sequence[Demonstration], encoder: Encoder, count: int, redundancy: float = 0.5
+) -> list[int]:
+    """Of those that `nearest` chooses, in that order."""
     if not demonstrations or count < 1:
-        return ()
+        return []
     vectors = encoder.encode_passages([one.text for one in demonstrations])
-    return tuple(demonstrations[at] for at in chosen(encoder.encode_queries([question])[0], vectors, count, redundancy))
+    return chosen(encoder.encode_queries([question])[0], vectors, count, redundancy)
 
 
 def chosen(query: FloatVector, vectors: FloatMatrix, count: int, redundancy: float) -> list[int]:

@@ -1,7 +1,8 @@
 """How OpenAI-compatible servers differ, and what to give up when one of them refuses.
 
-They disagree about structured output, log-probabilities, temperature, token limits and the system role, and say so with
-a 400 or 422. A `Dialect` is what a server has been found to understand; it is remembered per back end.
+They disagree about structured output, log-probabilities, temperature, token limits, streaming, budgets of thinking and
+the system role, and say so with a 400 or 422. A `Dialect` is what a server has been found to understand; it is
+remembered per back end.
 """
 
 import math
@@ -13,6 +14,7 @@ from typing import Final
 
 from fedrag.core.errors import ProtocolError
 from reasoner.chat import ChatRequest, Completion, Message, Rejection, TokenProbability
+from reasoner.thinking import answer_tokens, split_thinking
 
 ALTERNATIVES: Final = 10
 """Alternatives asked for per token: enough for the letters of ordinary option lists."""
@@ -46,6 +48,9 @@ class Dialect:
     completion_limit: bool = False
     """The limit is called max_completion_tokens, not max_tokens."""
     system_role: bool = True
+    streaming: bool = True
+    thinking_budget: bool = True
+    """Ends a model's thinking itself when the budget is spent (vLLM); otherwise we stop reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,13 @@ def body(model: str, request: ChatRequest, dialect: Dialect) -> dict[str, object
     if dialect.logprobs:
         content["logprobs"] = True
         content["top_logprobs"] = ALTERNATIVES
+    if dialect.streaming:
+        content["stream"] = True
+        content["stream_options"] = {"include_usage": True}
+    if dialect.thinking_budget and request.thinking_tokens:
+        content["thinking_token_budget"] = request.thinking_tokens
+    if not request.schema:
+        return content
     if dialect.structure is StructuredOutput.JSON_SCHEMA:
         named = {"name": "answer", "strict": True, "schema": request.schema}
         content["response_format"] = {"type": "json_schema", "json_schema": named}
@@ -88,6 +100,10 @@ def narrower(dialect: Dialect, rejection: Rejection) -> Dialect | None:
     """What to try after a refusal: without what the complaint names, else with a weaker output form, else without
     log-probabilities. None when nothing is left to give up."""
     complaint = rejection.complaint.lower()
+    if "thinking_token_budget" in complaint and dialect.thinking_budget:
+        return replace(dialect, thinking_budget=False)
+    if re.search(r"\bstream(?:_options|ing)?\b", complaint) and dialect.streaming:
+        return replace(dialect, streaming=False)
     if "max_completion_tokens" in complaint and not dialect.completion_limit:
         return replace(dialect, completion_limit=True)
     if "temperature" in complaint and dialect.temperature:
@@ -104,21 +120,33 @@ def narrower(dialect: Dialect, rejection: Rejection) -> Dialect | None:
 
 
 def completion(reply: object) -> Completion:
-    """A chat completion as sent by the server. Raises ProtocolError when there is no message in it."""
+    """A chat completion as sent by the server. Raises ProtocolError when there is no message in it.
+
+    Thinking is counted as the server says, else by the tokens before the answer, else by its share of the characters.
+    """
     choices = mapping(reply).get("choices")
     if not isinstance(choices, list) or not choices:
         raise ProtocolError("the model server's reply holds no choice")
     choice, usage = mapping(choices[0]), mapping(mapping(reply).get("usage"))
     message = mapping(choice.get("message"))
-    name = next((n for n in ("reasoning_content", "reasoning") if _text(message.get(n))), "")
+    name = next((n for n in ("reasoning_content", "reasoning") if text_of(message.get(n))), "")
+    text, thinking = text_of(message.get("content")), text_of(message.get(name))
+    thought, answer = split_thinking(text)
+    listed = _token_probabilities(mapping(choice.get("logprobs")).get("content"))
+    tokens, before = answer_tokens(listed, answer, thought=bool(thinking or thought))
+    written = _count(usage.get("completion_tokens"))
+    told = _count(mapping(usage.get("completion_tokens_details")).get("reasoning_tokens"))
+    share = len(thinking or thought) / max(1, len(thinking or thought) + len(answer))
     return Completion(
-        text=_text(message.get("content")),
-        thinking=_text(message.get(name)),
+        text=text,
+        thinking=thinking,
         thinking_field=name,
-        finish_reason=_text(choice.get("finish_reason")),
-        tokens=_token_probabilities(mapping(choice.get("logprobs")).get("content")),
+        finish_reason=text_of(choice.get("finish_reason")),
+        tokens=tokens,
         prompt_tokens=_count(usage.get("prompt_tokens")),
-        completion_tokens=_count(usage.get("completion_tokens")),
+        completion_tokens=written,
+        cached_tokens=_count(mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        thinking_tokens=told or (before if listed else round(written * share)) if thinking or thought else 0,
     )
 
 
@@ -141,6 +169,11 @@ def mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
+def text_of(value: object) -> str:
+    """`value` where it is text, else an empty one."""
+    return value if isinstance(value, str) else ""
+
+
 def _token_probabilities(listed: object) -> tuple[TokenProbability, ...]:
     if not isinstance(listed, list):
         return ()
@@ -151,11 +184,11 @@ def _token_probabilities(listed: object) -> tuple[TokenProbability, ...]:
             return ()
         others = mapping(entry).get("top_logprobs")
         alternatives = tuple(
-            (_text(mapping(other).get("token")), value)
+            (text_of(mapping(other).get("token")), value)
             for other in (others if isinstance(others, list) else [])
             if (value := _logprob(mapping(other).get("logprob"))) is not None
         )
-        tokens.append(TokenProbability(_text(mapping(entry).get("token")), logprob, alternatives))
+        tokens.append(TokenProbability(text_of(mapping(entry).get("token")), logprob, alternatives))
     return tuple(tokens)
 
 
@@ -172,10 +205,6 @@ def _logprob(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
         return None
     return min(0.0, max(-1e4, float(value)))
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _count(value: object) -> int:

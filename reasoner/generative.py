@@ -1,7 +1,8 @@
 """A language model as a reasoner, whichever it is and wherever it runs: a strategy asks it; where it does not answer
 readably in time, the extractive answer is given instead and `fallback` says why."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -9,9 +10,9 @@ from pydantic import Field
 from fedrag.core.answer import Evidence, Reasoning
 from fedrag.core.config import Config, PluginConfig
 from fedrag.core.deadline import Deadline
-from fedrag.core.errors import DeadlineExceeded, FedragError, ProtocolError
+from fedrag.core.errors import BudgetSpent, DeadlineExceeded, FedragError, ProtocolError
 from fedrag.core.exchange import Processor, ProcessorPlace
-from fedrag.core.protocols import Reasoner
+from fedrag.core.protocols import Reasoner, SourceChains
 from fedrag.core.question import Question
 from reasoner.backends import Surroundings, extractive
 from reasoner.chat import ChatModel
@@ -19,18 +20,21 @@ from reasoner.heads import load
 from reasoner.instructions import disarmed
 from reasoner.language_model import LanguageModel
 from reasoner.prompts import FENCE_BYTES
-from reasoner.strategies import STRATEGIES, Parts, Strategy, Unreadable
+from reasoner.strategies import STRATEGIES, Parts, Strategy, Unreadable, chains_of
+from reasoner.support import judged
 from reasoner.usage import Usage
 
 RESERVED_MS: Final = 1500.0
 """Kept of the deadline for the extractive answer, but never more than RESERVED_SHARE of it."""
 RESERVED_SHARE: Final = 0.3
+CHECK_MS: Final = 800.0
+"""With less left, steps are not checked against what they cite."""
 
 
 class Generation(Config):
     """What every language model has. `maximum_tokens` is for the answer, `thinking_tokens` comes on top for models that
-    think first. `place` is what hospitals are told about where the model runs: answer honestly, their policies depend
-    on it."""
+    think first, and bounds that. `place` is what hospitals are told about where the model runs: answer honestly, their
+    policies depend on it."""
 
     place: ProcessorPlace = ProcessorPlace.TRUST_DOMAIN
     maximum_tokens: Annotated[int, Field(ge=64, le=32_768)] = 1024
@@ -56,27 +60,50 @@ class Generative:
     async def aclose(self) -> None:
         await self.parts.model.model.aclose()
 
+    @property
+    def hears(self) -> bool:
+        return chains_of(self.strategy) != "coordinator"
+
+    @property
+    def beside(self) -> bool:
+        return chains_of(self.strategy) == "both"
+
+    async def reason_with(
+        self, question: Question, evidence: Evidence, sources: SourceChains, deadline: Deadline
+    ) -> Reasoning:
+        return await replace(self, parts=replace(self.parts, sources=sources)).reason(question, evidence, deadline)
+
     async def reason(self, question: Question, evidence: Evidence, deadline: Deadline) -> Reasoning:
         """Always an answer or an abstention; never raises for what the model or its server does."""
-        if not evidence.passages:
+        if not evidence.passages and self.parts.sources is None:
             return await self.fallback.reason(question, evidence, deadline)
         evidence, found = disarmed(evidence)
         made = await self._reasoned(question, evidence, deadline)
+        if not made.report.fallback and deadline.remaining_ms() > CHECK_MS:
+            made = await asyncio.to_thread(judged, made, evidence, self.parts.encoder)
         return made.model_copy(update={"report": made.report.model_copy(update={"instructions_found": found})})
 
     async def _reasoned(self, question: Question, evidence: Evidence, deadline: Deadline) -> Reasoning:
         left = deadline.remaining_ms()
         kept = 1 - min(RESERVED_SHARE, RESERVED_MS / left) if left > 0 else 1.0
         try:
-            return await self.strategy.reason(question, evidence, self.parts, deadline.share(kept))
+            return await self.strategy.reason(question, evidence, self._marked(), deadline.share(kept))
         except Unreadable as unreadable:
             return await self._instead("model_unparsable", question, evidence, unreadable.usage, deadline)
+        except BudgetSpent:
+            return await self._instead("budget_spent", question, evidence, Usage(), deadline)
         except DeadlineExceeded:
             return await self._instead("model_timed_out", question, evidence, Usage(), deadline)
         except ProtocolError:
             return await self._instead("model_unparsable", question, evidence, Usage(), deadline)
         except FedragError:
             return await self._instead("model_unavailable", question, evidence, Usage(), deadline)
+
+    def _marked(self) -> Parts:
+        """One mark for all prompts of a question: so they begin alike, and a server that keeps what it has read need
+        not read it again."""
+        mark = self.parts.fence()
+        return replace(self.parts, fence=lambda: mark)
 
     async def _instead(
         self, code: str, question: Question, evidence: Evidence, usage: Usage, deadline: Deadline
@@ -88,6 +115,7 @@ class Generative:
                 "retries": usage.retries,
                 "prompt_tokens": usage.prompt_tokens,
                 "completion_tokens": usage.completion_tokens,
+                "thinking_tokens": usage.thinking_tokens,
             }
         )
         return made.model_copy(update={"report": report})
@@ -96,7 +124,12 @@ class Generative:
 def generative(backend: str, model: ChatModel, settings: Generation, surroundings: Surroundings) -> Generative:
     """The reasoner around a model. Raises ConfigError for an unknown strategy or setting of it."""
     parts = Parts(
-        model=LanguageModel(model, settings.maximum_tokens + settings.thinking_tokens, settings.temperature),
+        model=LanguageModel(
+            model,
+            settings.maximum_tokens + settings.thinking_tokens,
+            settings.temperature,
+            settings.thinking_tokens,
+        ),
         encoder=surroundings.encoder,
         head=load().confidence.model,
         backend=backend,

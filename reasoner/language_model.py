@@ -9,8 +9,9 @@ from fedrag.core.answer import Evidence
 from fedrag.core.deadline import Deadline
 from fedrag.core.errors import Unavailable
 from reasoner.chat import ChatModel, ChatRequest, Completion, Message, PromptTooLong
-from reasoner.parsing import split_thinking
 from reasoner.prompts import REMINDER
+from reasoner.spending import complete
+from reasoner.thinking import split_thinking
 from reasoner.trimming import BYTES_PER_TOKEN, without_worst
 
 RETRIES: Final = 1
@@ -41,24 +42,27 @@ class Asked(Generic[R_co]):
     retries: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    thinking_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
-    """`maximum_tokens` bounds what it writes at once, thinking included."""
+    """`maximum_tokens` bounds what it writes at once, thinking included; `thinking_tokens` the thinking, 0 where that
+    has no budget of its own."""
 
     model: ChatModel
     maximum_tokens: int
     temperature: float
+    thinking_tokens: int = 0
 
     async def ask(self, prompt: Prompt[R], evidence: Evidence, deadline: Deadline) -> Asked[R]:
-        """Raises DeadlineExceeded, Unavailable, or ProtocolError from the model."""
+        """Raises BudgetSpent; DeadlineExceeded, Unavailable, or ProtocolError from the model."""
         context = await self.model.context_tokens(deadline)
         asked: Asked[R] = await self._fitting(Asked(evidence), prompt, context, None, deadline)
         while True:
             request = self._request(prompt, asked, context)
             try:
-                answered = await self.model.complete(request, deadline)
+                answered = await complete(self.model, request, deadline)
             except PromptTooLong as refused:
                 context = refused.context_tokens or context
                 asked = await self._fitting(asked, prompt, context, int(_SHRINK * _bytes(request.messages)), deadline)
@@ -69,6 +73,7 @@ class LanguageModel:
                 completion=answered,
                 prompt_tokens=asked.prompt_tokens + answered.prompt_tokens,
                 completion_tokens=asked.completion_tokens + answered.completion_tokens,
+                thinking_tokens=asked.thinking_tokens + answered.thinking_tokens,
             )
             if asked.reply is not None or asked.retries == RETRIES:
                 return asked
@@ -77,7 +82,7 @@ class LanguageModel:
     def _request(self, prompt: Prompt[R], asked: Asked[R], context: int | None) -> ChatRequest:
         reminder = (Message("user", REMINDER),) if asked.retries else ()
         said = _joined(prompt.messages(asked.evidence), reminder)
-        return ChatRequest(said, prompt.schema, self._reply_tokens(context), self.temperature)
+        return ChatRequest(said, prompt.schema, self._reply_tokens(context), self.temperature, self.thinking_tokens)
 
     async def _fitting(
         self, asked: Asked[R], prompt: Prompt[R], context: int | None, maximum_bytes: int | None, deadline: Deadline

@@ -17,7 +17,7 @@ from reasoner.chat import ChatRequest, Completion, Message, Rejection
 from reasoner.chat_server import ChatServer
 from reasoner.dialect import Dialect, StructuredOutput, narrower
 from reasoner.generative import RESERVED_MS
-from reasoner.parsing import split_thinking
+from reasoner.thinking import split_thinking
 
 CHECK_DEADLINE_MS: Final = 120_000.0
 PROMPT_TOKENS: Final = 1500

@@ -1,4 +1,4 @@
-"""From what a model wrote to a reply we can check: thinking taken apart, one JSON object found, every field doubted."""
+"""From what a model wrote to a reply we can check: one JSON object found, every field doubted."""
 
 import json
 import math
@@ -14,8 +14,6 @@ MAXIMUM_ATTEMPTS: Final = 200
 MAXIMUM_STEP_CHARACTERS: Final = 4000
 _SMALLEST_PERCENTAGE: Final = 2
 """From here on a confidence is read as one of a hundred; what lies between 1 and 2 means nothing."""
-_OPENS: Final = re.compile(r"<(?:think|thinking|reasoning)>", re.IGNORECASE)
-_CLOSES: Final = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
 _TRAILING_COMMA: Final = re.compile(r",\s*([}\]])")
 _LETTER: Final = re.compile(r"^\W*(?:option\s+)?([A-Z])(?:\W|$)", re.IGNORECASE)
 
@@ -38,17 +36,6 @@ class Reply:
     choice: str | None
     confidence: float | None
     insufficient: bool
-
-
-def split_thinking(text: str) -> tuple[str, str]:
-    """(thinking, rest): the rest is what follows the last thinking. A closing tag alone ends a thinking part that the
-    chat template had opened; one that is opened and never closed did not end, and leaves no rest."""
-    thinking, rest = "", text
-    if closings := list(_CLOSES.finditer(text)):
-        thinking, rest = text[: closings[-1].start()], text[closings[-1].end() :]
-    if opening := _OPENS.search(rest):
-        thinking, rest = f"{thinking}\n{rest[opening.end() :]}", rest[: opening.start()]
-    return _OPENS.sub("", _CLOSES.sub("", thinking)).strip(), rest.strip()
 
 
 def parse(text: str, options: Mapping[str, str]) -> Reply | None:

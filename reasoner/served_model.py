@@ -11,15 +11,19 @@ from reasoner.dialect import Dialect, narrower, overflow
 
 LISTING_SHARE: Final = 0.2
 """Of the deadline, for asking the server how long its context is."""
+COUNTING_SHARE: Final = 0.1
+"""Of what is left, for having a prompt counted."""
 
 
 @dataclass(slots=True)
 class Known:
-    """What has been found out about a server so far; shared by all questions to it."""
+    """What has been found out about a server so far; shared by all questions to it. `counts`: whether it counts tokens
+    for us, as is hoped at first."""
 
     dialect: Dialect = field(default_factory=Dialect)
     context_tokens: int | None = None
     listed: bool = False
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,16 @@ class ServedModel:
         self.known.context_tokens = listed.get(self.name)
         return self.known.context_tokens
 
-    async def tokens(self, messages: tuple[Message, ...], deadline: Deadline) -> int | None:  # noqa: ARG002
-        return None
+    async def tokens(self, messages: tuple[Message, ...], deadline: Deadline) -> int | None:
+        if not self.known.counts:
+            return None
+        try:
+            counted = await self.server.count(self.name, messages, deadline.share(COUNTING_SHARE))
+        except FedragError:
+            # Unreachable now; the question itself will show it.
+            return None
+        self.known.counts = counted is not None
+        return counted
 
     async def complete(self, request: ChatRequest, deadline: Deadline) -> Completion:
         dialect = self.known.dialect

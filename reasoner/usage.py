@@ -15,10 +15,14 @@ class Usage:
     dropped: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    thinking_tokens: int = 0
+    """Within `completion_tokens`."""
 
     @classmethod
     def of(cls, asked: Asked[object], dropped: int = 0) -> Self:
-        return cls(asked.trimmed, asked.retries, dropped, asked.prompt_tokens, asked.completion_tokens)
+        return cls(
+            asked.trimmed, asked.retries, dropped, asked.prompt_tokens, asked.completion_tokens, asked.thinking_tokens
+        )
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -27,4 +31,5 @@ class Usage:
             self.dropped + other.dropped,
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
+            self.thinking_tokens + other.thinking_tokens,
         )

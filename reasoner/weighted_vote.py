@@ -8,6 +8,7 @@ worth together with another's; of its uncertainty it takes what has proved to me
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Annotated, Final, Self, TypeVar
 
 import numpy as np
@@ -15,8 +16,10 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from fedrag.core.config import Config
+from fedrag.core.errors import ConfigError
 from reasoner.heads import softmax
 from reasoner.source_answer import SourceAnswer
+from reasoner.stated_uncertainty import StatedUncertainty
 
 SourceAnswers = Mapping[str, SourceAnswer]
 """By source. A source that failed chose nothing; one that is missing is the same."""
@@ -71,15 +74,31 @@ def feature_names(sources: Sequence[str]) -> tuple[str, ...]:
     )
 
 
+def capped(weights: Mapping[str, float], cap: float) -> dict[str, float]:
+    """Shares of 1, none above max(cap, 1 / n): what is cut off goes to the others in proportion."""
+    limit, free = max(cap, 1 / len(weights)), dict(weights)
+    fixed: dict[str, float] = {}
+    while True:
+        left, whole = 1 - limit * len(fixed), sum(free.values())
+        shares = {node: left * weight / whole for node, weight in free.items()} if whole > 0 else {}
+        over = [node for node, share in shares.items() if share > limit + 1e-12]
+        if not over:
+            return {node: fixed.get(node, shares.get(node, 0.0)) for node in weights}
+        fixed |= dict.fromkeys(over, limit)
+        free = {node: weight for node, weight in free.items() if node not in fixed}
+
+
 class VoteModel(Config):
     """P(option is right) = softmax over the options of Σ coefficient · feature.
 
-    Fitted by `reasoner.training.fit_votes`. `judged`: questions it was fitted on.
+    Fitted by `reasoner.training.fit_votes`. `judged`: questions it was fitted on. `stated`: by source, what its own
+    uncertainty has meant; of questions without options that is all there is.
     """
 
     sources: tuple[str, ...]
     coefficients: tuple[Coefficient, ...]
     judged: Annotated[int, Field(ge=0)]
+    stated: dict[str, StatedUncertainty] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_for_each_feature(self) -> Self:
@@ -98,3 +117,13 @@ class VoteModel(Config):
 
 def _pairs(of: Sequence[T]) -> list[tuple[T, T]]:
     return list(combinations(of, 2)) if len(of) <= PAIRED else []
+
+
+def load_vote(path: Path | None) -> VoteModel | None:
+    """Raises ConfigError(bad_vote_model)."""
+    if path is None:
+        return None
+    try:
+        return VoteModel.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise ConfigError(f"{path} holds no fitted vote", code="bad_vote_model") from None

@@ -1,7 +1,7 @@
 """Backup of a node that serves and ingests meanwhile, and what becomes a node again of it.
 
     <backup>/
-        node.toml, policy.toml, node.key, coordinators/…   as they are
+        node.toml, policy.toml, node.key, coordinators/…   as they are; demonstrations.json where there are any
         passages.sqlite, state.sqlite                      each as of one moment, checked by SQLite
         about.json                                         of which node, made when
         manifest.json                                      the size and SHA-256 of every file
@@ -118,7 +118,7 @@ def renew_sealing_key(home: NodeHome) -> None:
 
 def _write(home: NodeHome, config: NodeConfig, about: About, aside: Path) -> None:
     """The ledger and the audit log before the passages: every passage they name has been in the store then."""
-    policy = (home.policy,) if home.policy.exists() else ()
+    policy = tuple(one for one in (home.policy, home.demonstrations) if one.exists())
     for path in (home.config, *policy, home.signing_key, *_certificates(home, config)):
         _copy(path, aside / path.relative_to(home.folder))
     for path in (home.state, home.passages):

@@ -160,7 +160,9 @@ def ingest(
     as_json: AsJson = False,
     demonstrations: Annotated[
         Path | None,
-        typer.Option(help="Only this: worked examples for the model of this hospital, JSON Lines of question, trace, answer."),
+        typer.Option(
+            help="Only this: worked examples for the model of this hospital, JSON Lines of question, trace, answer."
+        ),
     ] = None,
 ) -> None:
     """Read every folder, encode what is new or changed, forget what is gone. Safe to stop and to repeat."""

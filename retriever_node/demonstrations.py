@@ -42,9 +42,7 @@ class TakenIn:
 _KEPT: Final = TypeAdapter(tuple[Demonstration, ...])
 
 
-def take_in(
-    source: Path, kept: Path, release_class: ReleaseClass, redaction: Redaction, key: bytes
-) -> TakenIn:
+def take_in(source: Path, kept: Path, release_class: ReleaseClass, redaction: Redaction, key: bytes) -> TakenIn:
     """Read a file of demonstrations in place of those there are; of class `patient` only their redacted forms are kept.
 
     Raises InputError(bad_demonstration), with the line: then those there are stay.
@@ -69,7 +67,9 @@ def load(kept: Path) -> tuple[Demonstration, ...]:
     try:
         return _KEPT.validate_json(kept.read_bytes())
     except (OSError, ValidationError):
-        raise IntegrityError(f"{kept} cannot be read; ingest the demonstrations again", code="bad_demonstrations") from None
+        raise IntegrityError(
+            f"{kept} cannot be read; ingest the demonstrations again", code="bad_demonstrations"
+        ) from None
 
 
 def _read(source: Path) -> Iterator[Demonstration]:

@@ -11,6 +11,7 @@ from retriever_node.home import NodeHome, open_config
 def ingest_demonstrations(place: NodeHome, source: Path, *, as_json: bool) -> None:
     """Worked examples in place of those there are. Raises ConfigError(no_traces), InputError(bad_demonstration)."""
     import time
+    from contextlib import closing
 
     from fedrag.redaction import pattern_detector
     from retriever_node import audit
@@ -22,11 +23,10 @@ def ingest_demonstrations(place: NodeHome, source: Path, *, as_json: bool) -> No
     config = open_config(place)
     if config.traces is None:
         raise ConfigError("node.toml has no [traces]: nothing would be shown them", code="no_traces")
-    key = open_store(place, open_encoder(config)).document_key
-    made = take_in(
-        source, place.demonstrations, config.traces.demonstrations_class, Redaction(pattern_detector()), key
-    )
-    with NodeState(place.state).transaction() as connection:
+    with closing(open_store(place, open_encoder(config))) as store:
+        key = store.document_key
+    made = take_in(source, place.demonstrations, config.traces.demonstrations_class, Redaction(pattern_detector()), key)
+    with closing(NodeState(place.state)) as state, state.transaction() as connection:
         audit.note(connection, "demonstrations", time.time(), figures=asdict(made))
     if as_json:
         terminal.print_json(asdict(made))

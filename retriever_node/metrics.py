@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from fedrag import __version__
 from fedrag.core.exchange import Offers, Release
+from fedrag.core.traces import Trace
 from fedrag.core.wire import Wire
 
 
@@ -25,6 +26,7 @@ class NodeMetrics:
         self._offers = self._counter("fedrag_node_offers", "Passages offered")
         self._passages = self._counter("fedrag_node_released_passages", "Passages released", "release_class")
         self._bytes = self._counter("fedrag_node_released_bytes", "Bytes of text released", "release_class")
+        self._traces = self._counter("fedrag_node_traces", "Chains of thought of the hospital's own model")
         expiry = Gauge(
             "fedrag_certificate_expiry_timestamp_seconds", "End of the TLS certificate", registry=self.registry
         )
@@ -42,6 +44,9 @@ class NodeMetrics:
                     self._count_text(answered.release)
             case Release():
                 self._count_text(answered)
+            case Trace():
+                self._traces.inc()
+                self._bytes.labels("trace").inc(answered.text_bytes)
             case _:
                 pass
 

@@ -34,7 +34,7 @@ from fedrag.core.sketch import sketch_of
 from fedrag.core.traces import TraceRequest
 from fedrag.core.wire import FloatVector, Name, NodeId, ReleaseClass, decode_vector
 from fedrag.http.signing import Signer, signed_bytes
-from retriever_node import audit, ledger, review, switch
+from retriever_node import audit, chain, ledger, review, switch
 from retriever_node.collection import Collection
 from retriever_node.config import QuotaConfig, ReviewConfig
 from retriever_node.documents import Passage
@@ -89,7 +89,7 @@ class RetrieverNode:
         with self.state.reading() as connection:
             switch.require_releasing(connection)
         described = (
-            served.description()
+            chain.follow(self.state, served.description())
             for served in self.collections.values()
             if policy.describes(served.id, served.release_class)
         )
@@ -274,7 +274,7 @@ class RetrieverNode:
         disclosures = [Disclosure(one.collection, one.passage_id, len(one.text.encode())) for one in left.values()]
         event = replace(
             self._event("release", asker, recipient),
-            processor=f"{request.processor.model}@{request.processor.place}",
+            processor=str(request.processor),
             passages=tuple(one.passage_id for one in disclosures),
             text_bytes=sum(one.text_bytes for one in disclosures),
             collections=tuple(one.collection for one in disclosures),
@@ -359,7 +359,7 @@ class RetrieverNode:
         recipient = _recipient(asker, request)
         event = replace(
             self._event("trace", asker, recipient),
-            processor=f"{request.processor.model}@{request.processor.place}",
+            processor=str(request.processor),
             text_bytes=sum(one.text_bytes for one in left if one.collection not in self.collections),
             figures={"round": request.round, "demonstrations": len(left) - 1},
         )
@@ -585,7 +585,5 @@ def _sketch(text: str, key: bytes) -> Sketch:
     return sketch_of(text, key, key_id(key))
 
 
-def _recipient(
-    asker: NodeAsker, request: OfferRequest | ReleaseRequest | AwaitedRequest | TraceRequest
-) -> Recipient:
+def _recipient(asker: NodeAsker, request: OfferRequest | ReleaseRequest | AwaitedRequest | TraceRequest) -> Recipient:
     return Recipient(asker.pseudonym, asker.purpose, request.coordinator, request.request_id, asker.project or "")

@@ -37,10 +37,10 @@ class ServedCollection:
         return f"{policy.version}/{self.release_class}/{self.redaction.version if self.redaction else ''}"
 
     def passes(self, wanted: PassageFilter | None, grant: Grant) -> bool:
-        """Whether the filter lets its passages be found at all. Records of patients are found by who asks for that class
-        by name, or states a reason that somebody reviews: a question about medicine is not one about a patient. A
-        collection that redacts, or is cited under another name, tells no dates: whoever limits them is offered nothing
-        of it, whatever its dates are."""
+        """Whether the filter lets its passages be found at all. Records of patients are found by who asks for that
+        class by name, or states a reason that somebody reviews: a question about medicine is not one about a patient.
+        A collection that redacts, or is cited under another name, tells no dates: whoever limits them is offered
+        nothing of it, whatever its dates are."""
         named = wanted.release_classes if wanted else None
         if named is None and self.release_class is ReleaseClass.PATIENT and not grant.review:
             return False

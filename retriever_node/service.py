@@ -61,7 +61,8 @@ class Call:
 def create_app(
     node: RetrieverNode, metrics: NodeMetrics | None = None, reasoning: SourceReasoning | None = None
 ) -> FastAPI:
-    """`reasoning`: where the hospital has a model of its own. Every route but health and metrics wants a signed request of a pinned coordinator, and signs what it answers."""
+    """Every route but health and metrics wants a signed request of a pinned coordinator, and signs what it answers.
+    `reasoning`: where the hospital has a model of its own."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -75,6 +76,8 @@ def create_app(
                 task.cancel()
             node.statistics.stop()
             await asyncio.gather(*watching, return_exceptions=True)
+            if reasoning is not None:
+                await run_in_threadpool(reasoning.reasoner.close)
 
     app = FastAPI(title="fedrag node", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     counted = metrics or NodeMetrics()

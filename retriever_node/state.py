@@ -1,5 +1,5 @@
-"""The node's own memory: nonces it has seen, what it has released, what it has done, in which sums it was, and the
-statistics it shares with other hospitals. One transactional store."""
+"""The node's own memory: nonces it has seen, what it has released, what it has done, in which sums it was, how it
+described itself last, and the statistics it shares with other hospitals. One transactional store."""
 
 import sqlite3
 import threading
@@ -12,7 +12,7 @@ from typing import Final
 from fedrag.core.errors import FedragError, IdentityError, IntegrityError, Unavailable
 from retriever_node.group_commit import GroupCommit
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 _SCHEMAS: Final = (
     """
 CREATE TABLE nonces (nonce TEXT PRIMARY KEY, seen_at INTEGER NOT NULL) WITHOUT ROWID;
@@ -88,6 +88,11 @@ CREATE TABLE counted (
 CREATE INDEX counted_by_asker ON counted (asker, day);
 CREATE TABLE losses (patient BLOB PRIMARY KEY, rho REAL NOT NULL, counts INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE decisions (what TEXT PRIMARY KEY, decided TEXT NOT NULL, at TEXT NOT NULL) WITHOUT ROWID;
+""",    """
+CREATE TABLE descriptions (
+    collection TEXT PRIMARY KEY, content TEXT NOT NULL, version INTEGER NOT NULL, described_at TEXT NOT NULL,
+    previous TEXT NOT NULL, digest TEXT NOT NULL
+) WITHOUT ROWID;
 """,
 )
 """What each format added to the one before."""

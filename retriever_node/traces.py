@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from fedrag.core.deadline import Deadline
-from fedrag.core.errors import Unavailable
+from fedrag.core.errors import Refused, Unavailable
 from fedrag.core.exchange import Citation, OfferRequest, Release, ReleaseRequest
 from fedrag.core.protocols import LocalReasoner
 from fedrag.core.traces import MAXIMUM_STEPS, Demonstration, LocalTask, LocalTrace, Trace, TraceRequest
@@ -92,6 +92,7 @@ class SourceReasoning:
         """Raises IdentityError, Refused, QuotaExceeded or DeadlineExceeded as `offers` and `release` do, and what the
         model raises: Unavailable, ProtocolError."""
         policy = self.node.policy.now()
+        self._require_granted(policy, request)
         release, probabilities = self._read(request, deadline)
         known, cited = self._about(release, request)
         task = self._task(request, release, probabilities, policy)
@@ -123,6 +124,16 @@ class SourceReasoning:
             receipt=receipt,
         )
 
+    def _require_granted(self, policy: Policy, request: TraceRequest) -> None:
+        """What the model knows by itself leaves to nobody to whom no chain of thought about anything here may."""
+        asker = self.node.gate.identify(request.token, request.coordinator)
+        held = [(one.id, one.release_class) for one in self.node.collections.values()]
+        if self.demonstrations:
+            held.append((DEMONSTRATIONS, self.settings.demonstrations_class))
+        grants = [policy.grant(collection, release_class, asker) for collection, release_class in held]
+        if not any(one.offers and one.processors.allow(request.processor) for one in grants):
+            raise Refused("no chain of thought leaves to this asker or this processor", code="not_allowed")
+
     def _read(self, request: TraceRequest, deadline: Deadline) -> tuple[Release | None, tuple[float, ...]]:
         """What could be released of this question to this asker, best first, charged as if it were; and how probably
         each bears on it. None where nothing was found, or nothing may leave."""
@@ -135,7 +146,7 @@ class SourceReasoning:
                     **common,
                     "vector": None,
                     "comparable_with": "",
-                    "text": request.question.text,
+                    "text": request.search or request.question.text,
                     "k": self.settings.passages,
                     "filter": request.filter,
                     "deadline_ms": request.deadline_ms,

@@ -1,6 +1,6 @@
 """A routing policy that is shown descriptions as far as they are believed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ CLAIMED: Final = 0.2
 """Share of what is like a question that a hospital in audit must claim to be asked out of turn."""
 CURIOUS: Final = 0.25
 """Share of those questions at which one such hospital is asked besides."""
+RIVALS: Final = 8
 UNPROVEN: Final = 0.05
 """Share of all questions at which a hospital is that shows nothing a description could be held against."""
 _TURNS: Final = 2**32
@@ -24,11 +25,12 @@ _TURNS: Final = 2**32
 
 @dataclass(frozen=True, slots=True)
 class Believed:
-    """`collections` as the policy is to see them; `waiting`: what hospitals claim that are in audit; `last`: those that
-    come after all others."""
+    """`collections` as the policy is to see them; `counting`: what counts of each hospital that is believed; `waiting`:
+    what hospitals claim that are in audit; `last`: those that come after all others."""
 
     given: tuple[CollectionDescription, ...]
     collections: tuple[CollectionDescription, ...]
+    counting: Mapping[NodeId, Density]
     waiting: tuple[tuple[NodeId, Density], ...]
     last: frozenset[NodeId]
 
@@ -77,7 +79,7 @@ class Trusted:
             if one.node in believed.last
         ]
         selected = tuple(node for node in decision.selected if node not in believed.last)
-        besides = self._besides(query, believed) if len(selected) < limits.maximum_nodes else ()
+        besides = self._besides(query, believed, ranking) if len(selected) < limits.maximum_nodes else ()
         told = {one.node for one in ranking}
         ranking += [RankedNode(node=node, score=0.0, probability=UNPROVEN) for node in besides if node not in told]
         why = f"{decision.why.rstrip('.')}; {len(believed.last)} not believed yet"
@@ -109,20 +111,20 @@ class Trusted:
             self._kept = comparable_with, believe(collections, self._trust, comparable_with, dimension)
         return self._kept[1]
 
-    def _besides(self, query: FloatVector, believed: Believed) -> tuple[NodeId, ...]:
-        """At most one; which, and whether, follows from the question alone."""
+    def _besides(self, query: FloatVector, believed: Believed, ranking: Sequence[RankedNode]) -> tuple[NodeId, ...]:
+        """At most one; which, and whether, follows from the question alone. What they claim is held against what the
+        first of the ranking hold."""
         turn = turn_of(query) / _TURNS
         dumb = [node for node, claims in believed.waiting if not len(claims.masses)]
         if dumb and turn < UNPROVEN:
             return (dumb[int(turn / UNPROVEN * len(dumb))],)
+        if turn >= CURIOUS:
+            return ()
         claimed = {node: float(claims.terms(query).sum()) for node, claims in believed.waiting}
-        known = sum(
-            float(Density(record.claims.vectors, record.counted()).terms(query).sum())
-            for node, record in self._trust.records.items()
-            if node not in believed.last
-        )
+        first = [believed.counting[one.node] for one in ranking[:RIVALS] if one.node in believed.counting]
+        known = sum(float(one.terms(query).sum()) for one in first)
         sure = [node for node, own in claimed.items() if own > 0 and own >= CLAIMED * (own + known)]
-        if not sure or turn >= CURIOUS:
+        if not sure:
             return ()
         return (sure[int(turn / CURIOUS * len(sure))],)
 
@@ -145,8 +147,9 @@ def believe(
     """Every description with the prototypes and passages that count. One that counts for nothing has no passages: to a
     policy it is a hospital without documents."""
     claims = claims_of(collections, comparable_with, dimension)
-    standing = {node: trust.standing(node) for node in claims}
+    standing = trust.standings(claims)
     made: list[CollectionDescription] = []
+    counting: dict[NodeId, Density] = {}
     for node in sorted(claims):
         record = trust.records.get(node)
         own = sorted((one for one in collections if one.node == node), key=lambda one: one.collection)
@@ -154,6 +157,7 @@ def believe(
             made += [one.model_copy(update={"passages": 0, "prototypes": ()}) for one in own]
             continue
         counted, at = record.counted(), 0
+        counting[node] = Density(claims[node].vectors, counted)
         for one in own:
             number = len(one.prototypes) if _compared(one, comparable_with, dimension) else 0
             if number:
@@ -163,7 +167,7 @@ def believe(
             at += number
     waiting = tuple((node, claims[node]) for node in sorted(claims) if standing[node] is Standing.AUDIT)
     last = frozenset(node for node in claims if standing[node] is not Standing.BELIEVED)
-    return Believed(collections, tuple(made), waiting, last)
+    return Believed(collections, tuple(made), counting, waiting, last)
 
 
 def _compared(one: CollectionDescription, comparable_with: str, dimension: int) -> bool:

@@ -14,6 +14,7 @@ from fedrag.conversation import ask
 from fedrag.core.answer import Answer
 from fedrag.core.config import PluginConfig
 from fedrag.core.identity import Asker, Purpose
+from fedrag.core.protocols import LocalReasoner
 from fedrag.core.question import AskRequest, Question
 from fedrag.core.wire import ReleaseClass, new_request_id
 from fedrag.encoders import ENCODERS
@@ -21,13 +22,24 @@ from fedrag.http.client import RemoteNode, http_client
 from fedrag.http.replicas import ReplicatedNode, RetryBudget
 from fedrag.http.signing import Signer
 from fedrag.http.tokens import DevelopmentIssuer
+from fedrag.redaction import pattern_detector
 from retriever_node.assemble import assemble, open_store
-from retriever_node.config import CollectionConfig, IssuerConfig, NodeConfig, QuotaConfig, StatisticsConfig
+from retriever_node.config import (
+    CollectionConfig,
+    IssuerConfig,
+    NodeConfig,
+    QuotaConfig,
+    StatisticsConfig,
+    TracesConfig,
+)
 from retriever_node.config import CoordinatorConfig as PinnedCoordinator
+from retriever_node.demonstrations import load as load_demonstrations
 from retriever_node.home import NodeHome, create_node
 from retriever_node.ingest import ingest
 from retriever_node.node import RetrieverNode
+from retriever_node.redaction import Redaction
 from retriever_node.service import create_app
+from retriever_node.traces import SourceReasoning, redaction_for
 
 COORDINATOR = "test-coordinator"
 ISSUER = "test-issuer"
@@ -62,6 +74,8 @@ class Workshop:
         quota: QuotaConfig | None = None,
         index: str = "faiss_flat",
         statistics: StatisticsConfig | None = None,
+        traces: TracesConfig | None = None,
+        reasoner: LocalReasoner | None = None,
     ) -> Hospital:
         """`documents`: file name → Markdown; `policy`: what `policy.toml` holds instead of the cautious rules."""
         source = self.folder / node_id / "documents"
@@ -79,6 +93,7 @@ class Workshop:
             issuers=(IssuerConfig(name=ISSUER, public_key=self.issuer.signer.public_key),),
             quota=quota or QuotaConfig(),
             statistics=statistics or StatisticsConfig(),
+            traces=traces,
         )
         create_node(home, config)
         if policy is not None:
@@ -89,7 +104,13 @@ class Workshop:
         store.close()
         node = assemble(home)
         self.opened.append(node)
-        return Hospital(home, node, self.remote(node_id, node.signer, create_app(node)))
+        reasoning = None
+        if traces is not None and reasoner is not None:
+            redaction = redaction_for(node, traces.demonstrations_class, Redaction(pattern_detector()))
+            reasoning = SourceReasoning.around(
+                node, reasoner, traces, load_demonstrations(home.demonstrations), redaction
+            )
+        return Hospital(home, node, self.remote(node_id, node.signer, create_app(node, reasoning=reasoning)))
 
     def remote(self, node_id: str, signer: Signer, app: Callable[..., object]) -> RemoteNode:
         """A client of any ASGI application that claims to be this node."""

@@ -142,14 +142,17 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         with tracing.span("question", request_id=request_id):
             federation = coordinator.federation(await asyncio.to_thread(_learned, outcomes))
-            answered = await put(request, request_id, who, config.limits, config.routing.name, federation)
+            answered = await put(
+                request, request_id, who, config.limits, config.routing.name, federation, coordinator.conversing
+            )
         answer = answered.answer
-        shelf.put(answer, who.name, awaiting.keep(answered, who.name))
+        for one in (answered, *answered.parts):
+            shelf.put(one.answer, who.name, awaiting.keep(one, who.name))
+            if one.asked is not None:
+                coordinator.experience.observe(who.name, one.asked.query, one.answer)
+                if coordinator.trust is not None:
+                    coordinator.trust.observe(one)
         await asyncio.to_thread(_remember, outcomes, answer, who.name)
-        if answered.asked is not None:
-            coordinator.experience.observe(who.name, answered.asked.query, answer)
-            if coordinator.trust is not None:
-                coordinator.trust.observe(answered)
         if coordinator.receipts is not None:
             await asyncio.to_thread(coordinator.receipts.flush)
         outcome = answer.abstained.code if answer.abstained else "answered"

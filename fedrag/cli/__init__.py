@@ -20,7 +20,7 @@ app = typer.Typer(
     help="One question, many hospitals, one answer that shows its evidence, its doubt and its price.\n\n"
     "Start with: fedrag demo. Not a medical device.",
 )
-model_app = typer.Typer(no_args_is_help=True, help="Look at a language model server before using it.")
+model_app = typer.Typer(no_args_is_help=True, help="Look at language models, and learn which to ask.")
 app.add_typer(model_app, name="model")
 app.add_typer(federation_app, name="federation")
 app.add_typer(data_app, name="data")
@@ -99,7 +99,7 @@ def ask(
         list[str],
         typer.Option(
             "--class",
-            help="Only among these: public, protocol, patient; once per class. Records of patients are searched only so.",
+            help="Only among these: public, protocol, patient; once per class. Records are found only so.",
         ),
     ] = [],  # noqa: B006 - typer copies it
     effective_from: Annotated[
@@ -111,6 +111,15 @@ def ask(
     reason: Annotated[
         str | None, typer.Option(help="Why you ask: some hospitals have somebody read it before anything is released.")
     ] = None,
+    after: Annotated[
+        str | None, typer.Option(help="A follow-up of this answer of yours: its id, as fedrag ask prints it.")
+    ] = None,
+    sub_questions: Annotated[
+        int | None, typer.Option(help="Take the question apart into this many at most, where it is several.")
+    ] = None,
+    at_most: Annotated[
+        list[str], typer.Option(help="Spend no more than this: hospitals=3, passages=5, tokens=2000, …; once per kind.")
+    ] = [],  # noqa: B006 - typer copies it
     as_json: AsJson = False,
 ) -> None:
     """Ask a federation that is running."""
@@ -118,8 +127,14 @@ def ask(
 
     only = {"release_classes": release_class, "effective_from": effective_from, "effective_until": effective_until}
     limits = {"routing": routing, "deadline_ms": deadline_ms, "reason": reason}
-    asked = {**limits, "filter": {key: of for key, of in only.items() if of}}
-    ask_once(text, url, key, tuple(option), asked, authority=authority, as_json=as_json)
+    budget = {kind: cap for kind, _, cap in (one.partition("=") for one in at_most)}
+    asked = {
+        **limits,
+        "filter": {key: of for key, of in only.items() if of},
+        "sub_questions": sub_questions,
+        "budget": budget,
+    }
+    ask_once(text, url, key, tuple(option), asked, after=after, authority=authority, as_json=as_json)
 
 
 @app.command()
@@ -281,3 +296,16 @@ def model_check(
     from fedrag.cli.model import check_model
 
     check_model(url, model, key_variable, as_json=as_json)
+
+
+@model_app.command("learn")
+def model_learn(
+    logs: Annotated[list[Path], typer.Argument(help="JSON Lines, one file a party: question, model, correct, cost.")],
+    output: Annotated[Path, typer.Option(help="Where the table goes.")],
+    onto: Annotated[Path | None, typer.Option(help="A table to add to: a new model, a new party.")] = None,
+    encoder: Annotated[str, typer.Option(help="The coordinator's.")] = "minilm",
+) -> None:
+    """Learn which of several models to ask, for the reasoner `routed`."""
+    from fedrag.cli.model_table import learn_table
+
+    learn_table(logs, onto, encoder, output)

@@ -5,7 +5,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from fedrag.core.answer import Answer, Conflict, EvidencePassage, Quote, Reliability
+from fedrag.core.answer import Answer, AnswerPart, Conflict, EvidencePassage, NodeDisclosure, Quote, Reliability
 from fedrag.core.exchange import Citation
 
 _QUOTE_CHARACTERS = 160
@@ -15,6 +15,11 @@ _STEP_CHARACTERS = 120
 def render(answer: Answer) -> RenderableType:
     """The answer, what it rests on, what hospitals disagree about, what became of each and what each gave away."""
     parts: list[RenderableType] = [_verdict(answer)]
+    if answer.rewritten:
+        parts.append(Text(f"You wrote: {answer.rewritten.asked}  (made to stand alone by {answer.rewritten.by})"))
+    if answer.parts:
+        parts.append(Text("Asked one by one", style="bold"))
+        parts.extend(_part(number, part) for number, part in enumerate(answer.parts, start=1))
     if answer.steps:
         parts.append(Text("Steps", style="bold"))
         for number, step in enumerate(answer.steps, start=1):
@@ -39,6 +44,8 @@ def render(answer: Answer) -> RenderableType:
         first = f"{answer.completed.first_answered_at:%Y-%m-%d %H:%M} UTC"
         parts.append(Text(f"Completed with what {nodes} released since; first answered {first}", style="green"))
     parts.append(_hospitals(answer))
+    if (own := _own_answers(answer)) is not None:
+        parts.append(own)
     if answer.certificate:
         parts.append(Text(answer.certificate.explanation))
     parts.append(_bounds(answer))
@@ -46,6 +53,13 @@ def render(answer: Answer) -> RenderableType:
     parts.append(Text(answer.intended_use, style="dim"))
     title = Text(f"Q: {answer.question.text}", style="bold")
     return Panel(Group(*parts), title=title, title_align="left", padding=(0, 1))
+
+
+def _part(number: int, part: AnswerPart) -> Text:
+    asked_of = ", ".join(part.asked_of) or "nobody"
+    became = f"no answer ({part.abstained.code})" if part.abstained else f"confidence {part.confidence:.2f}"
+    short = ", cut short" if part.cut_short else ""
+    return Text(f"  {number}. {part.question}  ({became}, asked of {asked_of}{short}; {part.id})")
 
 
 def _verdict(answer: Answer) -> Text:
@@ -98,9 +112,20 @@ def _hospitals(answer: Answer) -> Table:
             f"{outcome.elapsed_ms:.0f}",
             f"{weight:.2f}" if weight is not None else "",
             _proved(answer.evidence.reliability.get(outcome.node)),
-            f"{given.passages} passages, {given.text_bytes} bytes, {given.patients} patients" if given else "nothing",
+            _gave_away(given) if given else "nothing",
         )
     return table
+
+
+def _gave_away(given: NodeDisclosure) -> str:
+    thought = f", {given.traces} chains of thought" if given.traces else ""
+    return f"{given.passages} passages{thought}, {given.text_bytes} bytes, {given.patients} patients"
+
+
+def _own_answers(answer: Answer) -> Text | None:
+    """What hospitals that reason themselves chose."""
+    own = [f"{one.node} {one.choice or 'nothing'}" for one in answer.chains if one.at_hospital]
+    return Text(f"Hospitals' own models chose: {', '.join(own)}") if own else None
 
 
 def _proved(reliability: Reliability | None) -> str:

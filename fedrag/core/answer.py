@@ -8,7 +8,8 @@ from pydantic import AwareDatetime, Field
 
 from fedrag.core.collection import RoutingDecision
 from fedrag.core.exchange import NodeOutcome, ReleasedPassage, ReleaseMode, Similarity
-from fedrag.core.question import Question
+from fedrag.core.purse import Caps, Spent
+from fedrag.core.question import Question, Text
 from fedrag.core.wire import NUMBER, Code, Count, Finite, Milliseconds, Name, NodeId, Probability, RequestId, Wire
 
 INTENDED_USE: Final = "Not a medical device. Decision support for professionals; check the cited sources."
@@ -90,11 +91,13 @@ class Evidence(Wire):
 
 
 class ReasoningStep(Wire):
-    """One step of the chain of thought; `uncertainty` in [0, 1], 0 is certain."""
+    """One step of the chain of thought; `uncertainty` in [0, 1], 0 is certain. `support`: the probability that what it
+    cites bears it out; None where nobody checked."""
 
     text: str
     citations: tuple[CitationNumber, ...]
     uncertainty: Probability
+    support: Probability | None = None
 
 
 class AbstentionCode(StrEnum):
@@ -102,6 +105,7 @@ class AbstentionCode(StrEnum):
     NO_EVIDENCE = "no_evidence"
     EVIDENCE_INSUFFICIENT = "evidence_insufficient"
     LANGUAGE_NOT_COVERED = "language_not_covered"
+    BUDGET_SPENT = "budget_spent"
 
 
 class Abstention(Wire):
@@ -114,11 +118,13 @@ class Abstention(Wire):
 class ReasonerReport(Wire):
     """Who reasoned, and what had to be put right. `fallback` names why the configured model did not answer itself;
     `cut_short`: whether time or a budget ended it, and this is the best answer until then; `instructions_found`:
-    sentences of passages that address the reader instead of telling anything, and were left out."""
+    sentences of passages that address the reader instead of telling anything, and were left out. `signals`: what its
+    confidence was made of."""
 
     backend: Name
     model: Name
     strategy: Name
+    signals: tuple[Code, ...] = ()
     fallback: str = ""
     cut_short: bool = False
     instructions_found: Count = 0
@@ -127,6 +133,22 @@ class ReasonerReport(Wire):
     retries: Count = 0
     prompt_tokens: Count = 0
     completion_tokens: Count = 0
+    thinking_tokens: Count = 0
+
+
+class SourceChain(Wire):
+    """What one source answered by itself: `choice` an option's letter, or yes, no, maybe; None where it chose nothing.
+
+    `uncertainty` is its own claim; `confidence` what was made of it; `gaps`: how often it admits that something is
+    missing. `at_hospital`: the hospital's own model reasoned, and over what it did not have to release.
+    """
+
+    node: NodeId
+    choice: Name | None
+    uncertainty: Annotated[Finite, Field(ge=0)] | None = None
+    gaps: Count = 0
+    confidence: Probability | None = None
+    at_hospital: bool = False
 
 
 class Reasoning(Wire):
@@ -144,6 +166,8 @@ class Reasoning(Wire):
     steps: tuple[ReasoningStep, ...]
     report: ReasonerReport
     votes: dict[NodeId, str | None] = Field(default_factory=dict)
+    chains: tuple[SourceChain, ...] = ()
+    """One of each source, where they were asked apart."""
 
 
 class Certificate(Wire):
@@ -171,6 +195,8 @@ class NodeDisclosure(Wire):
     passages: Count
     text_bytes: Count
     patients: Count
+    traces: Count = 0
+    """Chains of thought of its own; their text is among the bytes."""
     epsilon: Annotated[Finite, Field(ge=0)] | None = None
     bound: str = NO_FORMAL_BOUND
 
@@ -206,10 +232,14 @@ class Notice(Wire):
 
 
 class BudgetUsed(Wire):
+    """What the answer cost. `spent` is counted where it is spent, against the `caps` on this question."""
+
     nodes_asked: Count
     messages: Count
     bytes_received: Count
     model_tokens: Count
+    spent: Spent = Spent()
+    caps: Caps = Caps()
 
 
 class StageTiming(Wire):
@@ -236,6 +266,31 @@ class Completion(Wire):
     before: tuple[NodeOutcome, ...]
 
 
+class Rewriting(Wire):
+    """How a follow-up became the question that stands in the answer: `asked` is what the asker wrote, redacted; `by`:
+    `rules`, or the model's name."""
+
+    asked: Text
+    by: Name
+
+
+class AnswerPart(Wire):
+    """A sub-question, routed on its own, and what came of it. Citations are numbers of the whole answer's passages;
+    `id`: by which it can be fetched alone; `allotted`: tokens that the model was to write for it at most, None: no
+    other cap than the question's; `cut_short`: a cap ended it."""
+
+    id: RequestId
+    question: Text
+    text: str
+    confidence: Probability
+    abstained: Abstention | None
+    asked_of: tuple[NodeId, ...]
+    citations: tuple[CitationNumber, ...]
+    allotted: Count | None = None
+    spent: Spent = Spent()
+    cut_short: bool = False
+
+
 class Answer(Wire):
     id: RequestId
     question: Question
@@ -252,6 +307,7 @@ class Answer(Wire):
     disclosure: DisclosureAccount
     redactions: tuple[RedactionCount, ...]
     reasoner: ReasonerReport
+    chains: tuple[SourceChain, ...] = ()
     budget: BudgetUsed
     timings: tuple[StageTiming, ...]
     notices: tuple[Notice, ...]
@@ -260,6 +316,12 @@ class Answer(Wire):
     """Hospitals that may still release something: `GET /v1/answers/{id}` completes the answer then."""
     completed: Completion | None = None
     """None for an answer as it was first given."""
+    conversation: RequestId | None = None
+    """To be named by a follow-up: the id of the first answer of the conversation."""
+    rewritten: Rewriting | None = None
+    """None for a question that was asked as it stands."""
+    parts: tuple[AnswerPart, ...] = ()
+    """What the question was taken apart into; empty for a question answered in one."""
     intended_use: str = INTENDED_USE
 
 

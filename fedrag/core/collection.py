@@ -1,5 +1,6 @@
 """What a hospital says about its collections, and which of them a router chooses."""
 
+import hashlib
 from datetime import datetime
 from typing import Annotated
 
@@ -77,7 +78,14 @@ class CollectionDescription(Wire):
     traces: bool = False
     """Whether the hospital reasons itself about what it holds: `POST /v1/traces`."""
     described_at: datetime
+    previous: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """Digest of the description before this one; empty for the first."""
     signature: Base64 = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all but the signature."""
+        return hashlib.sha256(self.model_copy(update={"signature": ""}).model_dump_json().encode()).hexdigest()
 
 
 class NodeDescription(Wire):

@@ -1,19 +1,22 @@
-"""One deadline per question; every stage gets what is left of it."""
+"""One deadline and one purse per question; every stage gets what is left of them."""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fedrag.core.errors import DeadlineExceeded
+from fedrag.core.purse import Purse
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A point on a monotonic clock. `clock` returns seconds; `cancelled` says that whoever waited has gone."""
+    """A point on a monotonic clock. `clock` returns seconds; `cancelled` says that whoever waited has gone; `purse`:
+    what else may be spent until then, None: as much as it takes."""
 
     at_s: float
     clock: Callable[[], float] = time.monotonic
     cancelled: Callable[[], bool] = lambda: False
+    purse: Purse | None = None
 
     @classmethod
     def after_ms(
@@ -35,4 +38,4 @@ class Deadline:
 
     def share(self, fraction: float) -> "Deadline":
         """A deadline for one stage: this fraction, in (0, 1], of what is left."""
-        return Deadline(self.clock() + fraction * self.remaining_ms() / 1000, self.clock, self.cancelled)
+        return replace(self, at_s=self.clock() + fraction * self.remaining_ms() / 1000)

@@ -12,7 +12,8 @@
     ├── IntegrityError             500  integrity, …           stored or received bytes are not what they should be
     ├── ProtocolError              502  bad_response, …        another party did not keep to the wire format
     └── Unavailable                503  unavailable, …         try again later
-        └── DeadlineExceeded       504  deadline
+        ├── DeadlineExceeded       504  deadline
+        └── BudgetSpent            503  budget_spent           a cap on what answering may cost is reached
 
 Codes are stable: programs match on them. Messages are built from codes, names and numbers, never from the text of a
 question or passage, so they may be logged. `status` is the HTTP status, `exit_code` the command line's.
@@ -108,3 +109,8 @@ class Unavailable(FedragError):
 class DeadlineExceeded(Unavailable):
     code = "deadline"
     status = 504
+
+
+class BudgetSpent(Unavailable):
+    code = "budget_spent"
+    retryable = False

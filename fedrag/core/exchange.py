@@ -48,11 +48,28 @@ class ProcessorPlace(StrEnum):
     """Anywhere else."""
 
 
-class Processor(Wire):
-    """The model that is going to read the released text, and where it runs; a node's policy lists those it allows."""
+class Reader(Wire):
+    """A model, and where it runs."""
 
     model: Name
     place: ProcessorPlace
+
+    def __str__(self) -> str:
+        return f"{self.model}@{self.place}"
+
+
+class Processor(Reader):
+    """The model that is going to read the released text; a node's policy lists those it allows. `others`: models any of
+    which may read it too, or instead. A policy that does not allow all of them releases nothing."""
+
+    others: Annotated[tuple[Reader, ...], Field(max_length=32)] = ()
+
+    @property
+    def readers(self) -> tuple[Reader, ...]:
+        return (Reader(model=self.model, place=self.place), *self.others)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.readers))
 
 
 class ReleaseMode(StrEnum):

@@ -174,8 +174,8 @@ class PopulationAnswer(Wire):
 
     Args:
         understood: the question in words, as it was put to the hospitals.
-        patients: with `having`; None where there is no sum, `not_counted` then says why; `with_also`: of these with `also` too; `share`: the one of the other, None where it
-            is not sure that there is any patient.
+        patients: with `having`; None where there is no sum, `not_counted` then says why; `with_also`: of these with
+            `also` too; `share`: the one of the other, None where it is not sure that there is any patient.
         hospitals: how many counted.
         floor: the highest of theirs. A hospital with fewer such patients adds none.
         epsilon, delta: the most that this answer tells about one patient of one hospital.

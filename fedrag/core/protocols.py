@@ -248,6 +248,11 @@ class HearsHospitals(Protocol):
         """Whether it is set to."""
         ...
 
+    @property
+    def beside(self) -> bool:
+        """Whether it wants the passages of these hospitals as well; else they stay where they are."""
+        ...
+
     async def reason_with(
         self, question: Question, evidence: Evidence, sources: SourceChains, deadline: Deadline
     ) -> Reasoning: ...
@@ -259,4 +264,8 @@ class LocalReasoner(Protocol):
 
     def trace(self, task: LocalTask, deadline: Deadline) -> LocalTrace:
         """Raises Unavailable, ProtocolError or DeadlineExceeded."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds; it is not asked afterwards."""
         ...

@@ -6,11 +6,14 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from fedrag.core.wire import NUMBER, Day, Name, NodeId, ReleaseClass, Wire
+from fedrag.core.purse import Caps
+from fedrag.core.wire import NUMBER, Day, Name, NodeId, ReleaseClass, RequestId, Wire
 
 MAXIMUM_QUESTION_CHARACTERS: Final = 4000
 MAXIMUM_REASON_CHARACTERS: Final = 500
 MAXIMUM_OPTIONS: Final = 26
+MAXIMUM_SUB_QUESTIONS: Final = 8
+MAXIMUM_TURNS: Final = 20
 _CONTROL_CHARACTERS: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
 _CONTROL = re.compile(rf"[{_CONTROL_CHARACTERS}\ud800-\udfff]")
 _PLAIN: Final = f"[^{_CONTROL_CHARACTERS}]*"
@@ -84,7 +87,7 @@ class Question(Wire):
         dict[OptionLetter, OptionText],
         Field(max_length=MAXIMUM_OPTIONS, json_schema_extra={"additionalProperties": False}),
     ] = Field(default_factory=dict)
-    turns: Annotated[tuple[Turn, ...], Field(max_length=20)] = ()
+    turns: Annotated[tuple[Turn, ...], Field(max_length=MAXIMUM_TURNS)] = ()
     language: LanguageTag | None = None
 
 
@@ -135,3 +138,11 @@ class AskRequest(Wire):
     filter: PassageFilter | None = None
     reason: Reason | None = None
     """Why it is asked; redacted like the question. Hospitals that review before they release show it to who reviews."""
+    sub_questions: Annotated[int, Field(ge=1, le=MAXIMUM_SUB_QUESTIONS), NUMBER] | None = None
+    """Take the question apart into this many at most, where it is several; None: not at all. Never more than the
+    federation does."""
+    budget: Caps | None = None
+    """Spend no more than this; never more than the federation allows."""
+    conversation: RequestId | None = None
+    """The id of the answer that this conversation began with: what is spent on it counts together. What was said in it
+    travels in `question.turns`, and is kept by nobody but the asker."""

@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 
 from fedrag.core.exchange import Citation, Processor, Receipt, ReleasedPassage
 from fedrag.core.identity import CompactToken
-from fedrag.core.question import PassageFilter, Question
+from fedrag.core.question import PassageFilter, Question, Text
 from fedrag.core.wire import (
     NUMBER,
     Code,
@@ -24,7 +24,8 @@ from fedrag.core.wire import (
     Wire,
 )
 
-MAXIMUM_ROUNDS: Final = 10
+MAXIMUM_ROUNDS: Final = 20
+"""Times that one hospital is asked about one question: for its answer, and for its answer to critique."""
 MAXIMUM_STEPS: Final = 40
 MAXIMUM_OTHERS: Final = 25
 Choice = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{1,10}$")]
@@ -53,10 +54,14 @@ class TraceRequest(Wire):
     coordinator: NodeId
     node: NodeId
     question: Question
+    search: Text | None = None
+    """What to search for, where it is not the question alone: its options as well, say."""
     round: Annotated[int, Field(ge=1, le=MAXIMUM_ROUNDS), NUMBER] = 1
     so_far: Said | None = None
     own: Said | None = None
-    others: Annotated[tuple[Annotated[str, StringConstraints(max_length=2000)], ...], Field(max_length=MAXIMUM_OTHERS)] = ()
+    others: Annotated[
+        tuple[Annotated[str, StringConstraints(max_length=2000)], ...], Field(max_length=MAXIMUM_OTHERS)
+    ] = ()
     filter: PassageFilter | None = None
     processor: Processor
     deadline_ms: Milliseconds

@@ -33,6 +33,7 @@ SUITES: Final = PluginKind[Suite](
     (
         "examples",
         "poisoning",
+        "injection",
         "hijack",
         "medquad_liveqa",
         "medquad_crossnode",
@@ -40,6 +41,8 @@ SUITES: Final = PluginKind[Suite](
         "scifact",
         "feb4rag",
         "mirage_recorded",
+        "model_routing",
+        "mirage_traces",
         "phi",
         "sovereignty",
         "mirage",

@@ -10,9 +10,8 @@ from enum import StrEnum
 from typing import Final, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from fedrag.core.collection import CollectionDescription, EncoderIdentity
+from fedrag.core.collection import CollectionDescription, EncoderIdentity, Prototype
 from fedrag.core.protocols import RoutingLimits, RoutingPolicy
 from fedrag.core.wire import FloatMatrix, FloatVector, NodeId, encode_vector
 from fedrag.evaluation.baselines.tasr import Tasr
@@ -47,7 +46,8 @@ class Forgery(StrEnum):
 class World:
     """Hospitals with their documents, the questions, and the coordinator's public ones (`pool`). Unit vectors.
 
-    `relevant[i]`: which hospitals hold what is relevant to question i, by their place.
+    `relevant[i]`: which hospitals hold what is relevant to question i; `released_by[i]`: whose document's title the
+    i-th public question is, None of the shipped list: nobody is audited with its own.
     """
 
     encoder: EncoderIdentity
@@ -56,7 +56,9 @@ class World:
     questions: FloatMatrix
     relevant: tuple[frozenset[NodeId], ...]
     pool: FloatMatrix
-    _best: dict[tuple[NodeId, str], FloatMatrix] = field(default_factory=dict)
+    released_by: tuple[NodeId | None, ...] = ()
+    _best: dict[tuple[NodeId, str], FloatMatrix] = field(default_factory=dict, init=False)
+    _described: dict[NodeId, CollectionDescription] = field(default_factory=dict, init=False)
 
     def best(self, node: NodeId, which: str) -> FloatMatrix:
         """Similarities of the hospital's first ten to every question, or probe: float32 (rows, 10), best first."""
@@ -75,7 +77,10 @@ class World:
         return node in self.relevant[question] or bool(self.best(node, "questions")[question, 0] >= tenth)
 
     def honest(self) -> dict[NodeId, CollectionDescription]:
-        return {node: description_of(node, self.held[node], self.encoder) for node in self.nodes}
+        for node in self.nodes:
+            if node not in self._described:
+                self._described[node] = description_of(node, self.held[node], self.encoder)
+        return dict(self._described)
 
     def seen(
         self, row: int, which: str, asked: Sequence[NodeId], instead: Mapping[NodeId, FloatMatrix] | None = None
@@ -126,6 +131,7 @@ def forged(
         own, honest = world.held[node], said[node]
         proxies = world.held[attack.target]
         proxies = proxies[np.sort(random.permutation(len(proxies))[:PROXIES])]
+        claimed: tuple[Prototype, ...] = ()
         copied = description_of(node, proxies, world.encoder).prototypes
         if attack.forgery is Forgery.MEAN:
             mean = world.questions[list(questions)].mean(axis=0)
@@ -138,8 +144,6 @@ def forged(
             scale = len(own) / ADDED / len(proxies)
             more = tuple(one.model_copy(update={"mass": max(1, round(scale * one.mass))}) for one in copied)
             claimed = (*honest.prototypes, *more)
-        else:
-            claimed = ()
         passages = sum(one.mass for one in claimed) or INFLATED * len(own)
         text = attack.target if attack.forgery is Forgery.WORDS else ""
         said[node] = honest.model_copy(update={"prototypes": claimed, "passages": passages, "text": text, "version": 2})
@@ -181,7 +185,8 @@ class Federation:
         """Probes about what each of these claims, put to everyone. Returns their number."""
         used: set[int] = set()
         for node in nodes:
-            rows = about(self.trust.records[node], self.world.pool, used)
+            own = {row for row, owner in enumerate(self.world.released_by) if owner == node}
+            rows = about(self.trust.records[node], self.world.pool, used | own)
             used.update(rows)
             for row in rows:
                 self.probe(row)
@@ -283,17 +288,25 @@ class Newcomer:
     questions: int
 
 
-def newcomer(world: World, node: NodeId, *, probed: bool, seed: int, documents: int = 100) -> Newcomer:
-    """A hospital joins seven that are believed, with at most so many documents; it is asked about these. `probed`: it
-    is audited when it joins, else it shows what it has at ordinary questions."""
+def without(world: World, node: NodeId) -> Trust:
+    """What is known of all others after their audit."""
+    others = {one: said for one, said in world.honest().items() if one != node}
+    made = Federation.of(world, others, policy_of(world), np.random.default_rng(0))
+    made.audit(tuple(others))
+    return made.trust
+
+
+def newcomer(world: World, node: NodeId, known: Trust, *, probed: bool, seed: int, documents: int = 100) -> Newcomer:
+    """A hospital joins seven that are `known`, with at most so many documents; it is asked about these. `probed`: it is
+    audited when it joins, else it shows what it has at ordinary questions."""
     random = np.random.default_rng(seed)
     held = world.held[node]
     own = held[np.sort(random.permutation(len(held))[:documents])]
-    small = replace(world, held={**world.held, node: own}, _best={})
+    small = replace(world, held={**world.held, node: own})
+    small._best.update({key: best for key, best in world._best.items() if key[0] != node})
+    small._described.update({one: said for one, said in world.honest().items() if one != node})
     said = small.honest()
-    others = {one: said[one] for one in world.nodes if one != node}
-    made = Federation.of(small, others, policy_of(small), random)
-    made.audit(tuple(others))
+    made = Federation(small, policy_of(small), known, said, random)
     made.describe(said)
     probes = made.audit((node,)) if probed else 0
     nearest = [at for at in range(len(small.questions)) if _nearest(small, at) == node]
@@ -311,8 +324,8 @@ def _nearest(world: World, question: int) -> NodeId:
 
 
 def honest_recall(world: World, questions: Sequence[int], seed: int) -> tuple[list[float], list[float], Trust]:
-    """Of every question the share of the ten nearest passages that the hospitals asked hold: believing every description,
-    and believing what was seen, from the first question after the audit on. And what is known in the end."""
+    """Of every question the share of the ten nearest passages that the hospitals asked hold: believing every
+    description, and believing what was seen, from the first question after the audit on. And what is known then."""
     said = tuple(world.honest().values())
     limits, means = RoutingLimits(maximum_nodes=len(said), passages=K), world.encoder.comparable_with
     policy = policy_of(world)

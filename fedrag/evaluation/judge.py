@@ -15,7 +15,7 @@ from fedrag.evaluation.model_server import ModelServer
 from fedrag.evaluation.report import Cell, Table, mean
 from fedrag.evaluation.run import Run
 from reasoner.chat import ChatRequest, Message
-from reasoner.parsing import split_thinking
+from reasoner.thinking import split_thinking
 
 MAXIMUM_TOKENS: Final = 512
 _SYSTEM: Final = """\

@@ -24,7 +24,7 @@ from fedrag.core.errors import Refused
 from fedrag.core.question import PassageFilter
 from fedrag.core.wire import ReleaseClass
 from fedrag.evaluation.made_records import PatientRecord
-from fedrag.evaluation.records_hospital import RecordsHospital, clinician
+from fedrag.evaluation.records_hospital import EVERY_CLASS, RecordsHospital, clinician
 
 WORKING_DAYS: Final = 21
 QUESTIONS_A_DAY: Final = 6
@@ -94,7 +94,7 @@ def live(hospital: RecordsHospital, month: Sequence[Put], name: str) -> list[fro
         hospital.days.pass_by(put.day - today)
         today = put.day
         try:
-            offers = hospital.ask(asker, put.text, wanted=None if put.of_records else _OF_MEDICINE)
+            offers = hospital.ask(asker, put.text, wanted=EVERY_CLASS if put.of_records else _OF_MEDICINE)
             texts = hospital.take(asker, offers).passages if offers.offers else ()
             given.append(frozenset(one.text for one in texts))
         except Refused as refused:

@@ -18,6 +18,7 @@ from fedrag.core.exchange import MAXIMUM_AWAITED, AwaitedRequest, OfferRequest, 
 from fedrag.core.plugins import describe
 from fedrag.core.protocols import Reply
 from fedrag.core.statistics import A, Q, Step
+from fedrag.core.traces import Trace, TraceRequest
 from fedrag.core.wire import NodeId, RequestId, Wire
 from fedrag.http.limits import read_bounded, require_bounded
 from fedrag.http.problem import Problem
@@ -96,6 +97,14 @@ class RemoteNode:
         self._keep_receipt(told.receipt, request.request_id)
         if told.release is not None:
             self._require_receipt(told.release, request.request_id)
+        return self._from_itself(reply, told.node)
+
+    async def trace(self, request: TraceRequest, deadline: Deadline) -> Reply[Trace]:
+        reply = await self._call("POST", "/v1/traces", request.model_dump_json().encode(), Trace, deadline)
+        told = reply.value
+        if (told.request_id, told.round) != (request.request_id, request.round):
+            raise errors.ProtocolError("a chain of thought for another request", code="wrong_request")
+        self._keep_receipt(told.receipt, request.request_id)
         return self._from_itself(reply, told.node)
 
     async def take_part(self, step: Step[Q, A], request: Q, deadline: Deadline) -> Reply[A]:

@@ -13,8 +13,9 @@ from fedrag.core.collection import NodeDescription
 from fedrag.core.deadline import Deadline
 from fedrag.core.errors import Unavailable
 from fedrag.core.exchange import AwaitedRequest, OfferRequest, Offers, Release, ReleaseRequest
-from fedrag.core.protocols import Node, Reply
+from fedrag.core.protocols import Node, ReasoningNode, Reply
 from fedrag.core.statistics import KEY, A, Q, Step
+from fedrag.core.traces import Trace, TraceRequest
 from fedrag.core.wire import Base64, NodeId
 from fedrag.tracing import span
 
@@ -119,6 +120,14 @@ class ReplicatedNode:
 
     async def awaited(self, request: AwaitedRequest, deadline: Deadline) -> Reply[Offers]:
         return await self._ask("awaited", lambda node: node.awaited(request, deadline))
+
+    async def trace(self, request: TraceRequest, deadline: Deadline) -> Reply[Trace]:
+        """Of the first replica that can: one that is slow is thinking, and two would think the same."""
+        with span("node trace", SpanKind.CLIENT, node=self.id):
+            replica = self.replicas[self._first]
+            if not isinstance(replica, ReasoningNode):
+                raise Unavailable("this hospital makes no chain of thought", code="no_reasoner")
+            return await replica.trace(request, deadline)
 
     async def take_part(self, step: Step[Q, A], request: Q, deadline: Deadline) -> Reply[A]:
         """All steps of a round go to the replica that it began with, once each: no other one knows of it."""

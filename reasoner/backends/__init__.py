@@ -37,4 +37,8 @@ class Surroundings:
 
 BackendBuilder = Callable[[Surroundings], Backend]
 
-BACKENDS: Final = PluginKind[BackendBuilder]("reasoner.backends", ("extractive", "openai"))
+BACKENDS: Final = PluginKind[BackendBuilder](
+    "reasoner.backends",
+    ("extractive", "traces", "openai", "local", "vllm", "scripted", "routed"),
+    extras={"local": "local"},
+)

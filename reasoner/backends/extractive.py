@@ -42,6 +42,8 @@ from reasoner.statements import MAXIMUM_STATEMENTS, Statement, read
 from reasoner.votes import chosen, votes
 
 STRATEGY: Final = "joint"
+SIGNALS: Final = ("decision", "answerable")
+"""What its confidence is made of: how clearly the evidence decides, and whether it holds an answer at all."""
 SHOWN_CONFLICTS: Final = 3
 STATEMENT_MS: Final = 20.0
 """What reading one sentence is taken to cost when time is short: about twice what it does on one core."""
@@ -117,7 +119,9 @@ class Extractive:
         )
 
     def _report(self) -> ReasonerReport:
-        return ReasonerReport(backend="extractive", model=self.encoder.identity.name, strategy=STRATEGY)
+        return ReasonerReport(
+            backend="extractive", model=self.encoder.identity.name, strategy=STRATEGY, signals=SIGNALS
+        )
 
 
 Passages = dict[int, EvidencePassage]

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from fedrag.core.answer import Evidence, ReasonerReport, Reasoning
 from fedrag.core.deadline import Deadline
 from fedrag.core.plugins import PluginKind
-from fedrag.core.protocols import Encoder
+from fedrag.core.protocols import Encoder, SourceChains
 from fedrag.core.question import Question
 from reasoner.heads import Head
 from reasoner.language_model import LanguageModel
 from reasoner.usage import Usage
+
+SIGNALS: Final = ("stated_confidence", "token_probability", "cited_share")
+"""What `head` makes a confidence of, as far as a server tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +27,27 @@ class Parts:
     head: Head
     backend: str
     fence: Callable[[], str]
+    sources: SourceChains | None = None
+    """Hospitals that reason about this question themselves."""
 
     def report(self, usage: Usage, strategy: str) -> ReasonerReport:
         return ReasonerReport(
             backend=self.backend,
             model=self.model.model.name,
             strategy=strategy,
+            signals=SIGNALS,
             citations_dropped=usage.dropped,
             passages_trimmed=usage.trimmed,
             retries=usage.retries,
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
+            thinking_tokens=usage.thinking_tokens,
         )
+
+
+Chains = Literal["coordinator", "hospitals", "both"]
+"""Who reasons for a source: the coordinator's model over what the source released; a hospital's own, where it has one,
+and its passages stay there; or its own, and its passages are fetched as well, so that its steps can cite them."""
 
 
 class Unreadable(Exception):
@@ -53,3 +65,9 @@ class Strategy(Protocol):
 
 
 STRATEGIES: Final = PluginKind[Strategy]("reasoner.strategies", ("joint", "isolated", "fera"))
+
+
+def chains_of(strategy: Strategy) -> Chains:
+    """As its settings say; a strategy that knows no sources has none of theirs."""
+    chosen: Chains = getattr(getattr(strategy, "settings", None), "chains", "coordinator")
+    return chosen

@@ -18,7 +18,8 @@ cite what a source cited; otherwise the vote stands.
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import Field
@@ -28,17 +29,21 @@ from fedrag.core.config import Config
 from fedrag.core.deadline import Deadline
 from fedrag.core.errors import FedragError
 from fedrag.core.question import Question
+from fedrag.core.traces import Told
 from fedrag.core.wire import NodeId
 from reasoner.answering import answer_prompt, checked_steps, options_of, titled
-from reasoner.chains import Chain, chain, chains, of_source
+from reasoner.chains import Chain, chain, of_source
 from reasoner.deliberation import critique_blocks, so_far, summary_prompt, synthesis_blocks
 from reasoner.grouping import by_choice, by_meaning
 from reasoner.heads import softmax
+from reasoner.hospital_chains import all_chains, asked_again, own_of, rewritten, told_of, weighed
 from reasoner.language_model import Prompt
 from reasoner.parsing import Reply
-from reasoner.strategies import Parts, Unreadable
+from reasoner.stated_uncertainty import StatedUncertainty
+from reasoner.strategies import Chains, Parts, Unreadable
 from reasoner.strategies.isolated import decided
 from reasoner.usage import Usage
+from reasoner.weighted_vote import capped, load_vote
 
 R = TypeVar("R")
 Groups = tuple[tuple[NodeId, ...], ...]
@@ -46,8 +51,15 @@ Groups = tuple[tuple[NodeId, ...], ...]
 
 class Settings(Config):
     """`temperature` is τ, `cap` the largest weight of one source (at least 1 / n of n sources); `at_once`: calls that
-    run at the same time."""
+    run at the same time. `vote_model`: what hospitals' own uncertainty has meant (`fedrag calibrate`).
 
+    `tell_hospitals`: whether hospitals that reason themselves are shown what others said, in words. If not, they are
+    told the choice so far alone, and critique is put to the coordinator's model with their chain of thought.
+    """
+
+    chains: Chains = "coordinator"
+    tell_hospitals: bool = False
+    vote_model: Path | None = None
     rounds: Annotated[int, Field(ge=1, le=10)] = 2
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     cap: Annotated[float, Field(gt=0, le=1)] = 1 / 3
@@ -90,14 +102,15 @@ class Round:
 @dataclass(frozen=True, slots=True)
 class Fera:
     settings: Settings
+    stated: Mapping[str, StatedUncertainty]
 
     async def reason(self, question: Question, evidence: Evidence, parts: Parts, deadline: Deadline) -> Reasoning:
         talk = Talk(question, evidence, parts, deadline, asyncio.Semaphore(self.settings.at_once), [])
         latest: Round | None = None
         cut_short = False
-        for _ in range(self.settings.rounds):
+        for number in range(self.settings.rounds):
             try:
-                following = await self._round(talk, latest.answer if latest else None)
+                following = await self._round(talk, latest.answer if latest else None, number)
             except FedragError:
                 if latest is None:
                     raise
@@ -110,15 +123,25 @@ class Fera:
         usage = sum(talk.spent, Usage())
         if latest is None or all(one.reply is None for one in latest.made):
             raise Unreadable(usage)
+        evidence = weighed(evidence, tuple(one.node for one in latest.made if one.at_hospital))
+        talk = replace(talk, evidence=evidence)
         told = parts.report(usage, "fera").model_copy(update={"cut_short": cut_short})
         voted = decided(question, evidence, latest.made, parts.encoder, told)
         return voted if latest.answer is None else _synthesised(talk, latest.made, latest.answer, voted)
 
-    async def _round(self, talk: Talk, before: Reply | None) -> Round:
+    async def _round(self, talk: Talk, before: Reply | None, number: int) -> Round:
         """Raises what the model raises before every source has answered; a later failure ends the round as it is."""
         shown = so_far(before) if before else ()
-        made = await chains(
-            talk.question, talk.evidence, talk.parts, self.settings.at_once, talk.deadline, lambda _: shown
+        made = await all_chains(
+            talk.question,
+            talk.evidence,
+            talk.parts,
+            self.settings.at_once,
+            talk.deadline,
+            blocks=shown,
+            told=self._told(before),
+            turn=2 * number + 1,
+            stated=self.stated,
         )
         talk.spent.extend(one.usage for one in made)
         groups = talk.groups(made)
@@ -126,7 +149,7 @@ class Fera:
             return Round(made, None, agreed=True)
         try:
             summaries = await asyncio.gather(*(self._summary(talk, group, made) for group in groups))
-            made = await self._criticised(talk, made, groups, summaries)
+            made = await self._criticised(talk, made, groups, summaries, 2 * number + 2)
             answer = await self._synthesis(talk, made)
         except FedragError:
             return Round(made, None, agreed=False)
@@ -139,22 +162,40 @@ class Fera:
         return summary or members[0].choice or ""
 
     async def _criticised(
-        self, talk: Talk, made: Sequence[Chain], groups: Groups, summaries: Sequence[str]
+        self, talk: Talk, made: Sequence[Chain], groups: Groups, summaries: Sequence[str], turn: int
     ) -> tuple[Chain, ...]:
         """Each source that answered, asked again; one whose second reply cannot be read keeps its first."""
         group_of = {node: at for at, group in enumerate(groups) for node in group}
+        others = {
+            node: tuple(summary for at, summary in enumerate(summaries) if at != own) for node, own in group_of.items()
+        }
+        theirs = {one.node: one for one in made if one.at_hospital and one.node in group_of}
+        revised: dict[NodeId, Chain] = {}
+        if talk.parts.sources is not None and self.settings.tell_hospitals and theirs:
+            told = {node: Told(own=own_of(one), others=others[node]) for node, one in theirs.items()}
+            revised = await asked_again(
+                theirs, told, talk.question, talk.evidence, talk.parts.sources, talk.deadline, turn, self.stated
+            )
 
         async def again(one: Chain) -> Chain:
-            if one.node not in group_of:
-                return one
-            others = [summary for at, summary in enumerate(summaries) if at != group_of[one.node]]
-            own, blocks = of_source(talk.evidence, one.node), critique_blocks(one.said, others)
+            if one.node not in group_of or one.node in revised:
+                return revised.get(one.node, one)
+            own, blocks = of_source(talk.evidence, one.node), critique_blocks(one.said, others[one.node])
             async with talk.room:
-                revised = await chain(talk.question, own, one.node, talk.parts, talk.deadline, blocks)
-            talk.spent.append(revised.usage)
-            return one if revised.reply is None else revised
+                second = await chain(talk.question, own, one.node, talk.parts, talk.deadline, blocks)
+            talk.spent.append(second.usage)
+            if one.at_hospital:
+                return rewritten(one, second)
+            return one if second.reply is None else second
 
         return tuple(await asyncio.gather(*(again(one) for one in made)))
+
+    def _told(self, before: Reply | None) -> Told:
+        """What hospitals hear of the last round's answer."""
+        if before is None:
+            return Told()
+        trace = "\n".join(thought.text for thought in before.thoughts)
+        return Told(so_far=told_of(before.choice, before.answer, trace, words=self.settings.tell_hospitals))
 
     async def _synthesis(self, talk: Talk, made: Sequence[Chain]) -> Reply | None:
         """None where it is unreadable, finds nothing sufficient, or gives an answer that no source gave."""
@@ -180,7 +221,7 @@ def _synthesised(talk: Talk, made: Sequence[Chain], answer: Reply, voted: Reason
     answered = [one for one in made if one.answered]
     cited = {number for one in answered if one.checked for step in one.checked.steps for number in step.citations}
     checked = checked_steps(answer, cited)
-    if not any(step.citations for step in checked.steps):
+    if cited and not any(step.citations for step in checked.steps):
         return voted
     choice = answer.choice if options_of(talk.question) else None
     behind = [one for one in answered if choice is None or one.said.choice == choice]
@@ -191,24 +232,10 @@ def _synthesised(talk: Talk, made: Sequence[Chain], answer: Reply, voted: Reason
             "text": titled(talk.question, choice, checked.answer),
             "choice": choice,
             "confidence": min(1.0, confidence),
-            "steps": checked.steps,
+            "steps": checked.steps if cited else voted.steps,
             "report": voted.report.model_copy(update={"citations_dropped": dropped}),
         }
     )
-
-
-def capped(weights: Mapping[NodeId, float], cap: float) -> dict[NodeId, float]:
-    """Shares of 1, none above max(cap, 1 / n): what is cut off goes to the others in proportion."""
-    limit, free = max(cap, 1 / len(weights)), dict(weights)
-    fixed: dict[NodeId, float] = {}
-    while True:
-        left, whole = 1 - limit * len(fixed), sum(free.values())
-        shares = {node: left * weight / whole for node, weight in free.items()} if whole > 0 else {}
-        over = [node for node, share in shares.items() if share > limit + 1e-12]
-        if not over:
-            return {node: fixed.get(node, shares.get(node, 0.0)) for node in weights}
-        fixed |= dict.fromkeys(over, limit)
-        free = {node: weight for node, weight in free.items() if node not in fixed}
 
 
 def _same(before: Reply | None, after: Reply | None) -> bool:
@@ -218,4 +245,6 @@ def _same(before: Reply | None, after: Reply | None) -> bool:
 
 
 def build(settings: Settings) -> Fera:
-    return Fera(settings)
+    """Raises ConfigError(bad_vote_model)."""
+    vote = load_vote(settings.vote_model)
+    return Fera(settings, vote.stated if vote is not None else {})

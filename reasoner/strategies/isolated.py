@@ -15,23 +15,24 @@ from pydantic import Field
 from fedrag.core.answer import Abstention, AbstentionCode, Evidence, ReasonerReport, Reasoning, ReasoningStep
 from fedrag.core.config import Config
 from fedrag.core.deadline import Deadline
-from fedrag.core.errors import ConfigError
 from fedrag.core.protocols import Encoder
 from fedrag.core.question import Question
 from fedrag.core.wire import NodeId
 from reasoner.answering import options_of, titled
-from reasoner.chains import Chain, chains
+from reasoner.chains import Chain
 from reasoner.grouping import by_choice, by_meaning, heaviest
-from reasoner.strategies import Parts, Unreadable
+from reasoner.hospital_chains import all_chains, signals_of, source_chain, weighed
+from reasoner.strategies import Chains, Parts, Unreadable
 from reasoner.usage import Usage
-from reasoner.weighted_vote import VoteModel
+from reasoner.weighted_vote import VoteModel, load_vote
 
 
 class Settings(Config):
     """`at_once`: chains that run at the same time. `vote_model`: file of a fitted `VoteModel` over the federation's
-    hospitals, for questions with options; without it a source weighs what its passages weigh, times the confidence of
-    its chain."""
+    hospitals (`fedrag calibrate`), for questions with options; without it a source weighs what its passages weigh,
+    times the confidence of its chain."""
 
+    chains: Chains = "coordinator"
     at_once: Annotated[int, Field(ge=1, le=64)] = 8
     vote_model: Path | None = None
 
@@ -42,10 +43,12 @@ class Isolated:
     judged: VoteModel | None
 
     async def reason(self, question: Question, evidence: Evidence, parts: Parts, deadline: Deadline) -> Reasoning:
-        made = await chains(question, evidence, parts, self.settings.at_once, deadline)
+        stated = self.judged.stated if self.judged is not None else {}
+        made = await all_chains(question, evidence, parts, self.settings.at_once, deadline, stated=stated)
         usage = sum((one.usage for one in made), Usage())
         if all(one.reply is None for one in made):
             raise Unreadable(usage)
+        evidence = weighed(evidence, tuple(one.node for one in made if one.at_hospital))
         told = parts.report(usage, "isolated")
         return decided(question, evidence, made, parts.encoder, told, self.judged)
 
@@ -65,7 +68,9 @@ def decided(
     """
     options = options_of(question)
     answered = {one.node: one for one in made if one.answered}
-    votes = {one.node: one.said.choice for one in made} if options else {}
+    certain = options and not any(one.at_hospital for one in made)  # of what passages stand behind every vote
+    votes = {one.node: one.said.choice for one in made} if certain else {}
+    told = told.model_copy(update={"signals": signals_of(made, judged if options else None)})
     if not answered:
         return Reasoning(
             text="",
@@ -78,6 +83,7 @@ def decided(
             steps=(),
             report=told,
             votes=votes,
+            chains=tuple(map(source_chain, made)),
         )
     weights = {node: evidence.source_weights[node] * one.confidence for node, one in answered.items()}
     said = {node: one.said.choice for node, one in answered.items()}
@@ -99,6 +105,7 @@ def decided(
         steps=tuple(_steps(winners, answered, groups)),
         report=told,
         votes=votes,
+        chains=tuple(map(source_chain, made)),
     )
 
 
@@ -129,9 +136,4 @@ def _cited(chain: Chain) -> tuple[int, ...]:
 
 def build(settings: Settings) -> Isolated:
     """Raises ConfigError(bad_vote_model)."""
-    if settings.vote_model is None:
-        return Isolated(settings, None)
-    try:
-        return Isolated(settings, VoteModel.model_validate_json(settings.vote_model.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        raise ConfigError(f"{settings.vote_model} holds no fitted vote", code="bad_vote_model") from None
+    return Isolated(settings, load_vote(settings.vote_model))

@@ -65,7 +65,10 @@ class Processors:
     models: frozenset[str] = frozenset()
 
     def allow(self, processor: Processor) -> bool:
-        return processor.place in self.places and (not self.models or processor.model in self.models)
+        """Every model that may read the text, not only one of them."""
+        return all(
+            one.place in self.places and (not self.models or one.model in self.models) for one in processor.readers
+        )
 
 
 @dataclass(frozen=True, slots=True)

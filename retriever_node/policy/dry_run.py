@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from fedrag.core.exchange import Processor, ProcessorPlace
+from fedrag.core.exchange import Processor, ProcessorPlace, Reader
 from fedrag.core.identity import Purpose, Role
 from fedrag.core.wire import NodeId, ReleaseClass
 from retriever_node.policy import Grant, NodeAsker, PassageQuota
@@ -167,8 +167,12 @@ def _asker(event: Mapping[str, Any]) -> NodeAsker:
 
 
 def _processor(written: str) -> Processor | None:
-    model, _, place = written.rpartition("@")
-    return Processor(model=model, place=ProcessorPlace(place)) if model else None
+    """As `str(processor)` wrote it."""
+    parts = [one.rpartition("@") for one in written.split(", ")]
+    if not all(model for model, _, _ in parts):
+        return None
+    first, *others = (Reader(model=model, place=ProcessorPlace(place)) for model, _, place in parts)
+    return Processor(model=first.model, place=first.place, others=tuple(others))
 
 
 def _left(event: Mapping[str, Any], day: int) -> list[_Left]:

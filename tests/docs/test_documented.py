@@ -17,6 +17,7 @@ from fedrag.core.config import Config, PluginConfig
 from fedrag.core.exchange import NodeStatus
 from fedrag.encoders import ENCODERS
 from reasoner.backends import BACKENDS
+from reasoner.budgets import BUDGET_POLICIES
 from retriever_node.config import NodeConfig
 from retriever_node.indexes import INDEXES
 from retriever_node.policy.rules import Rule
@@ -26,6 +27,7 @@ from router.policies import ROUTING_POLICIES
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
+    "budget-policies.md": BUDGET_POLICIES,
     "encoders.md": ENCODERS,
     "indexes.md": INDEXES,
     "ingest.md": READERS,

@@ -7,7 +7,8 @@ from typing import Final
 from fedrag.evaluation.model_server import ModelServer
 from reasoner.chat import ChatRequest, Message
 from reasoner.confidence import choice_probability
-from reasoner.parsing import parse, split_thinking
+from reasoner.parsing import parse
+from reasoner.thinking import split_thinking
 
 MAXIMUM_TOKENS: Final = 2048
 _SYSTEM: Final = """\

@@ -6,7 +6,7 @@ A hospital's score is its profile's similarity to the question times its trust
 
 where after every answer each of those asked is compared with the median of those asked: u ← .9 u when below it, else
 min(1, 1.02 u). Relevance: mean similarity of its documents to the question; consistency: theirs to its own profile;
-agreement: that of their mean to those of the others that were relevant. s rises from .7 to 1 with e^(-n / 30); the first
+agreement: of their mean to the means of relevant others. s rises from .7 to 1 with e^(-n / 30); the first
 50 questions only count. Written from the paper; every 20th question one hospital more is asked.
 """
 

@@ -53,12 +53,12 @@ SCENARIOS: Final[Mapping[str, Callable[[NodeId, NodeId, NodeId], Attack]]] = {
 _HIJACKED: Final = """\
 HR@k: share of the questions at which a malicious hospital is among the first k of the ranking. Only questions count \
 that the target holds something relevant to and the malicious hospitals nothing that is relevant or among the ten \
-nearest passages: one that holds matching passages is no hijacker. Without trust and after it the policy is the product's \
+nearest passages: one that holds matching passages is no hijacker. With and without trust the policy is \
 `mixture`; asked: it is among those asked, for whatever reason."""
 _COURSE: Final = f"""\
-All hospitals are audited when they join, with probes from the coordinator's public questions about what each claims; \
-then up to {hijacking.MOST} questions of the target are asked, of which the coordinator learns, with a probe after every \
-{hijacking.EVERY}. TASR scores by its own rule (similarity to the profile times reputation) and asks {3}."""
+All hospitals are audited when they join, with probes from the coordinator's public questions about what each \
+claims; then up to {hijacking.MOST} questions of the target are asked, of which the coordinator learns, with a probe \
+after every {hijacking.EVERY}. TASR scores by its own rule (similarity to the profile times reputation) and asks 3."""
 _TRUE: Final = """\
 Whose true claims count too may be ranked by these: `honest` is the same hospital's HR where it forges nothing."""
 
@@ -152,9 +152,10 @@ def _courses(world: World, attack: Attack, questions: Sequence[int], seed: int) 
 
 def _newcomers(name: str, world: World, seed: int) -> Table:
     rows: list[tuple[Cell, ...]] = []
+    known = {node: hijacking.without(world, node) for node in world.nodes}
     for way, probed in (("audited when it joins", True), ("by ordinary questions alone", False)):
         made = [
-            hijacking.newcomer(world, node, probed=probed, seed=seed + order)
+            hijacking.newcomer(world, node, known[node], probed=probed, seed=seed + order)
             for node in world.nodes
             for order in range(NEWCOMERS)
         ]
@@ -181,7 +182,8 @@ def _newcomers(name: str, world: World, seed: int) -> Table:
 
 
 def _honest(name: str, world: World, seed: int) -> Table:
-    questions = [int(at) for at in np.random.default_rng(seed).permutation(len(world.questions))[:RECALLED]]
+    random = np.random.default_rng(seed)
+    questions = [int(at) for at in random.permutation(len(world.questions))[:RECALLED]]
     believing, trusting, trust = hijacking.honest_recall(world, questions, seed)
     standing = Counter(trust.standing(node) for node in world.nodes)
     difference = paired_difference(trusting, believing, seed)
@@ -237,15 +239,18 @@ def _medquad(suite: Hijack, run: Run, encoder: Encoder) -> World:
         for name in names
     }
     everything = np.concatenate([held[name] for name in names])
-    released = everything[np.random.default_rng(run.seed).permutation(len(everything))[:RELEASED]]
-    pool = np.concatenate([cached.queries(probes.listed(), "encoding probes"), released])
+    owners = [name for name in names for _ in held[name]]
+    random = np.random.default_rng(run.seed)
+    released = random.permutation(len(everything))[:RELEASED]
+    listed = cached.queries(probes.listed(), "encoding probes")
     return World(
         encoder.identity,
         tuple(names),
         held,
         cached.queries([one["text"] for one in queries]),
         tuple(frozenset(relevant[one["query_id"]]) for one in queries),
-        pool,
+        np.concatenate([listed, everything[released]]),
+        (*(None for _ in listed), *(owners[row] for row in released)),
     )
 
 

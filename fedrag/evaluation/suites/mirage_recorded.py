@@ -29,24 +29,26 @@ class MirageRecorded:
         return package / "questions_dev.jsonl", package / "traces_dev.jsonl.gz"
 
     def evaluate(self, run: Run) -> Findings:
-        questions, traced = self.inputs(run)
-        with gzip.open(traced, "rt", encoding="utf-8") as lines:
-            traces = {one["id"]: one["traces"] for one in map(json.loads, lines)}
-        asked = records(questions)
-        task = RecordedTask(
-            suite="mirage-recorded",
-            questions=tuple(_question(one, traces[one["id"]]) for one in asked),
-            gold={one["id"]: one["answer"] for one in asked},
-            best="gpt4_cot",
-            order=("gpt4_rag32", "gpt4_cot", "gpt35_rag32", "gpt35_cot"),
-            pair=("gpt4_cot", "gpt4_rag32"),
-            notes=(
-                "The benchmark's own scorer counts an answer it cannot read as A; here it is wrong.",
-                "Models of mid 2023 on old public exam sets: for comparing ways to combine them, not for the models.",
-                "The reasoning texts are handed to every method; only the weighted votes look into them, for gaps.",
-            ),
-        )
-        return measure(task, run, ENCODERS.build("minilm"))
+        return measure(recorded_task(*self.inputs(run)), run, ENCODERS.build("minilm"))
+
+
+def recorded_task(questions: Path, traced: Path) -> RecordedTask:
+    with gzip.open(traced, "rt", encoding="utf-8") as lines:
+        traces = {one["id"]: one["traces"] for one in map(json.loads, lines)}
+    asked = records(questions)
+    return RecordedTask(
+        suite="mirage-recorded",
+        questions=tuple(_question(one, traces[one["id"]]) for one in asked),
+        gold={one["id"]: one["answer"] for one in asked},
+        best="gpt4_cot",
+        order=("gpt4_rag32", "gpt4_cot", "gpt35_rag32", "gpt35_cot"),
+        pair=("gpt4_cot", "gpt4_rag32"),
+        notes=(
+            "The benchmark's own scorer counts an answer it cannot read as A; here it is wrong.",
+            "Models of mid 2023 on old public exam sets: for comparing ways to combine them, not for the models.",
+            "The reasoning texts are handed to every method; only the weighted votes look into them, for gaps.",
+        ),
+    )
 
 
 def _question(one: dict[str, Any], traces: dict[str, str]) -> RecordedQuestion:

@@ -15,7 +15,9 @@ from typing import Any
 from fedrag.core.config import Config
 from fedrag.encoders import ENCODERS
 from fedrag.evaluation import routing
+from fedrag.evaluation.bearing import bearing_table
 from fedrag.evaluation.corpus import Query
+from fedrag.evaluation.encoders import Cached
 from fedrag.evaluation.report import Findings
 from fedrag.evaluation.retrieval import RetrievalTask, documents_of, grades_of, measure
 from fedrag.evaluation.run import Run, records
@@ -51,7 +53,11 @@ class SciFact:
         )
         encoder = ENCODERS.build("minilm")
         found, whom = measure(task, run, encoder), routing.measure(task, run, encoder)
-        return Findings((*found.tables, *whom.tables), (*found.pictures, *whom.pictures), (*found.notes, *whom.notes))
+        sentences = {str(one["doc_id"]): one["sentences"] for one in abstracts}
+        bearing = bearing_table(run, records(queries), sentences, Cached(encoder, run.vectors(encoder)))
+        return Findings(
+            (bearing, *found.tables, *whom.tables), (*found.pictures, *whom.pictures), (*found.notes, *whom.notes)
+        )
 
 
 def _query(one: Mapping[str, Any]) -> Query:

@@ -1,10 +1,12 @@
 """What servers differ in: refusals, limits, fields."""
 
+from dataclasses import replace
+
 import pytest
 
 from fedrag.core.errors import ProtocolError
-from reasoner.chat import Rejection
-from reasoner.dialect import Dialect, Overflow, StructuredOutput, completion, context_length, narrower, overflow
+from reasoner.chat import ChatRequest, Message, Rejection
+from reasoner.dialect import Dialect, Overflow, StructuredOutput, body, completion, context_length, narrower, overflow
 
 
 @pytest.mark.parametrize(
@@ -69,8 +71,30 @@ def test_a_broken_log_probability_spoils_the_list_and_a_rounded_one_does_not() -
 
     def read(*values: object):
         tokens = [{"token": "x", "logprob": value} for value in values]
-        return completion({"choices": [{"message": {"content": "x"}, "logprobs": {"content": tokens}}]}).tokens
+        return completion(
+            {"choices": [{"message": {"content": "x" * len(values)}, "logprobs": {"content": tokens}}]}
+        ).tokens
 
     assert read(-0.5, float("nan")) == ()
     assert read("many") == ()
     assert [one.logprob for one in read(1e-7, float("-inf"))] == [0.0, -1e4]
+
+
+def test_free_text_is_asked_for_without_a_form() -> None:
+    """An empty schema allows any JSON, a number say: a server that enforces it would end after one."""
+    said = (Message("user", "Why?"),)
+    assert "response_format" not in body("tiny", ChatRequest(said, {}, 10), Dialect())
+    assert (
+        body("tiny", ChatRequest(said, {"type": "object"}, 10), Dialect())["response_format"]["type"] == "json_schema"
+    )
+
+
+def test_a_budget_of_thinking_is_asked_for_where_there_is_one() -> None:
+    """And given up, like anything else, where the server complains of it."""
+    said = (Message("user", "Why?"),)
+    dialect = Dialect()
+    assert "thinking_token_budget" not in body("tiny", ChatRequest(said, {}, 10), dialect)
+    assert body("tiny", ChatRequest(said, {}, 10, thinking_tokens=5), dialect)["thinking_token_budget"] == 5
+    weaker = narrower(dialect, Rejection(400, "thinking_token_budget is set but reasoning_config is not"))
+    assert weaker == replace(dialect, thinking_budget=False)
+    assert "thinking_token_budget" not in body("tiny", ChatRequest(said, {}, 10, thinking_tokens=5), weaker)

@@ -25,7 +25,7 @@ def capable(model_completion, model_refusal):
             if thinking == "think_tags":
                 text = f"<think>hm</think>{text}"
             fields = {thinking: "hm"} if thinking and thinking != "think_tags" else {}
-            tokens = {"content": [{"token": "A", "logprob": -0.1, "top_logprobs": []}]} if logprobs else None
+            tokens = {"content": [{"token": text, "logprob": -0.1, "top_logprobs": []}]} if logprobs else None
             return model_completion(text, logprobs=tokens if body.get("logprobs") else None, **fields)
 
         return respond

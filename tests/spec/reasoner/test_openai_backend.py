@@ -53,6 +53,7 @@ async def test_a_good_reply_becomes_steps_with_citations(model_server, released,
         "backend": "openai",
         "model": "tiny",
         "strategy": "joint",
+        "signals": made.report.signals,
         "fallback": "",
         "cut_short": False,
         "instructions_found": 0,
@@ -61,6 +62,7 @@ async def test_a_good_reply_becomes_steps_with_citations(model_server, released,
         "retries": 0,
         "prompt_tokens": 100,
         "completion_tokens": 20,
+        "thinking_tokens": 0,
     }
 
 

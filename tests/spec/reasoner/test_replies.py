@@ -10,7 +10,8 @@ from reasoner.chat import TokenProbability
 from reasoner.citations import check_numbers, check_text
 from reasoner.confidence import choice_probability, mean_token_probability, model_confidence
 from reasoner.heads import load
-from reasoner.parsing import parse, split_thinking
+from reasoner.parsing import parse
+from reasoner.thinking import split_thinking
 from reasoner.trimming import without_worst
 
 OPTIONS = {"A": "aspirin", "B": "heparin"}

@@ -8,7 +8,22 @@ import pytest
 from fedrag.core.collection import EncoderIdentity
 from fedrag.evaluation import hijacking
 from fedrag.evaluation.hijacking import Attack, Forgery, World
-from router.trust import DENIED, Density, Record, Standing, Trust, moved, sighting
+from router.trust import (
+    DENIED,
+    HELD,
+    MOST,
+    SURE,
+    Density,
+    Record,
+    Seen,
+    Standing,
+    Sums,
+    Trust,
+    log_odds,
+    moved,
+    sighting,
+    surprise,
+)
 
 DIMENSION = 48
 NODES = tuple(f"hospital-{at}" for at in range(8))
@@ -71,7 +86,8 @@ def test_honest_hospitals_lose_nothing(world) -> None:
 
 @pytest.mark.parametrize("probed", [True, False])
 def test_a_newcomer_is_chosen_for_its_own_topics(world, probed) -> None:
-    made = hijacking.newcomer(world, NODES[3], probed=probed, seed=1)
+    known = hijacking.without(world, NODES[3])
+    made = hijacking.newcomer(world, NODES[3], known, probed=probed, seed=1)
     assert made.before is not None
     assert made.before <= (0 if probed else 20)
 
@@ -127,6 +143,57 @@ def test_distrust_fades_slowly(world) -> None:
     record = replace(Record.beginning(Density(world.held[NODES[0]][:5], np.full(5, 9.0)), vouched=True), denied=5.0)
     assert record.faded(0.9).standing is Standing.DISTRUSTED
     assert record.faded(0.5).standing is Standing.BELIEVED
+
+
+def cluster(random, number=60, length=0.6):
+    """Unit vectors about a mean of this length, in 384 dimensions of which 60 vary."""
+    rows = np.zeros((number, 384))
+    rows[:, 0] = length
+    across = random.standard_normal((number, 60))
+    rows[:, 1:61] = across / np.linalg.norm(across, axis=1, keepdims=True) * np.sqrt(1 - length**2)
+    return rows.astype(np.float32)
+
+
+def test_members_surprise_as_often_as_they_should() -> None:
+    """Of held-out members as questions: x is about exponential with the mean 1, and never above what HELD allows."""
+    random = np.random.default_rng(0)
+    surprises = []
+    for _ in range(200):
+        rows = cluster(random)
+        held, question = rows[:-1], rows[-1]
+        claims = Density(held.mean(axis=0, keepdims=True), np.array([59.0]))
+        surprises.append(surprise(claims, question, float((held @ question).max())))
+    assert 0.2 < np.mean(surprises) < HELD
+    assert np.mean(np.array(surprises) > 6) < 0.02
+
+
+def test_other_documents_surprise_and_more_so_the_more_are_claimed() -> None:
+    """Documents of another topic, described by the mean of this one."""
+    random = np.random.default_rng(0)
+    rows = cluster(random)
+    others = np.roll(cluster(random), 100, axis=1)
+    others[:, 0] += 0.25
+    others /= np.linalg.norm(others, axis=1, keepdims=True)
+    mean, question = rows[:-1].mean(axis=0, keepdims=True), rows[-1]
+    best = float((others @ question).max())
+    modest, bold = (surprise(Density(mean, np.array([mass])), question, best) for mass in (59.0, 590.0))
+    assert modest > 3 * HELD
+    assert bold == pytest.approx(min(MOST, 10 * modest), rel=0.01)
+    assert log_odds(modest) < 0 < log_odds(HELD)
+
+
+def test_one_question_cannot_refute_alone_nor_long_praise_protect() -> None:
+    """Sums of log-odds stop at ±SURE: after a hundred good questions two or three bad ones bring it down."""
+    good, bad = (Seen(np.ones(1), 1.0, 1.0, odds, 0.0) for odds in (log_odds(0.0), log_odds(MOST)))
+    assert log_odds(MOST) > -SURE
+    sums = Sums.nothing(1)
+    for _ in range(100):
+        sums = sums.plus(np.array([1.0, 0.0]), good)
+    assert sums.supported[0]
+    for _ in range(3):
+        sums = sums.plus(np.array([1.0, 0.0]), bad)
+    assert not sums.supported[0]
+    assert sums.refuted(1e9)[0]
 
 
 def test_claims_above_what_its_own_offers_admit_of_are_lies(world) -> None:

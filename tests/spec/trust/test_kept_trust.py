@@ -1,5 +1,6 @@
 """Descriptions form a chain on the coordinator's disk, and what was seen survives a restart."""
 
+import sqlite3
 from datetime import UTC, datetime
 
 import numpy as np
@@ -15,7 +16,7 @@ ENCODER = EncoderIdentity(
 )
 
 
-def description(version: int, passages: int) -> CollectionDescription:
+def description(version: int, passages: int, previous: str = "") -> CollectionDescription:
     return CollectionDescription(
         node="oakmere",
         collection="guidelines",
@@ -24,6 +25,7 @@ def description(version: int, passages: int) -> CollectionDescription:
         release_class="public",
         passages=passages,
         described_at=datetime(2026, 1, 1, tzinfo=UTC),
+        previous=previous,
     )
 
 
@@ -33,16 +35,63 @@ def place(tmp_path):
 
 
 def test_every_break_of_the_chain_is_seen_after_a_restart_too(place) -> None:
+    first = description(1, 10)
+    second = description(2, 11, first.digest)
+    third = description(3, 12, second.digest)
     store = TrustStore(place)
-    assert store.follow(description(1, 10)) is Link.FIRST
-    assert store.follow(description(2, 11)) is Link.NEXT
+    assert [store.follow(one) for one in (first, second, third)] == [Link.FIRST, Link.NEXT, Link.NEXT]
     store.close()
     again = TrustStore(place)
-    assert again.follow(description(2, 11)) is Link.SAME
-    assert again.follow(description(2, 12)) is Link.FORK
-    assert again.follow(description(1, 10)) is Link.ROLLBACK
-    assert again.follow(description(5, 13)) is Link.GAP
-    assert [version for _, _, version, _ in again.chain()] == [1, 2, 5]
+    assert again.follow(third) is Link.SAME
+    assert again.follow(description(6, 15, "a" * 64)) is Link.GAP
+    assert again.follow(second) is Link.ROLLBACK
+    assert again.follow(description(3, 99, first.digest)) is Link.FORK
+    assert [version for _, _, version, _ in again.chain()] == [1, 2, 3, 6, 2, 3]
+    again.close()
+
+
+@pytest.mark.parametrize(
+    ("version", "passages", "previous"),
+    [(2, 12, "first"), (3, 12, "first"), (3, 12, ""), (1, 12, "")],
+    ids=["same version", "next, of an older one", "next, of none", "a new beginning"],
+)
+def test_a_second_history_is_a_fork_whatever_its_version(place, version, passages, previous) -> None:
+    """Signed with the hospital's own key, and yet not what follows the last one."""
+    first = description(1, 10)
+    store = TrustStore(place)
+    store.follow(first)
+    store.follow(description(2, 11, first.digest))
+    forked = description(version, passages, first.digest if previous else "")
+    assert store.follow(forked) is Link.FORK
+    assert store.follow(forked) is Link.SAME
+    store.close()
+
+
+def test_a_backup_is_told_from_a_fork_and_once(place) -> None:
+    """It goes on from what it knew at the time, under a version that it cannot have given out."""
+    first = description(1, 10)
+    store = TrustStore(place)
+    store.follow(first)
+    store.follow(description(2, 11, first.digest))
+    restored = description(1_800_000_000, 10, first.digest)
+    assert store.follow(restored) is Link.RESTORED
+    assert store.follow(restored) is Link.SAME
+    assert store.follow(description(1_800_000_001, 12, restored.digest)) is Link.NEXT
+    store.close()
+
+
+def test_what_the_operator_said_outlives_the_first_format(place) -> None:
+    """Records and chain of format 1 are dropped, and seen again."""
+    store = TrustStore(place)
+    store.declare("oakmere", "trust-a", vouch=True)
+    store.close()
+    database = sqlite3.connect(place)
+    for statement in ("DROP TABLE chain", "CREATE TABLE chain (node TEXT)", "PRAGMA user_version = 1"):
+        database.execute(statement)
+    database.close()
+    again = TrustStore(place)
+    assert again.declared() == {"oakmere": Declared("trust-a", 1)}
+    assert again.follow(description(1, 10)) is Link.FIRST
     again.close()
 
 
@@ -57,6 +106,7 @@ def test_records_come_back_as_they_were(place) -> None:
     assert record.claims.same(claims)
     assert record.proved.same(claims)
     assert record.probes.found.tolist() == trust.records["oakmere"].probes.found.tolist()
+    assert record.probes.odds.tolist() == trust.records["oakmere"].probes.odds.tolist()
     assert store.records(5) == {}
     store.close()
 
