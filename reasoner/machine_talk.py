@@ -144,7 +144,8 @@ _PLAIN: Final = {
     "asks for a letter": _near(30, _WRITE, r"\b(?:option|letter|choice|answer) \(?[a-e]\b(?! \w)"),
     "orders a reply": _ORDER + r"(?:answer|reply)\s+(?:\w+\s+){0,2}?(?:with|that|only|exactly|as|option|by "
     r"saying|in one word|this)\b|(?:^|[:;>\])}\"']\s*|\b(?:please|kindly|must|shall|now)\s+)(?:respond|output)\s+"
-    r"(?:\w+\s+){0,2}?(?:with|that|only|exactly|as|option|by saying|in one word|this)\b|\band nothing else\b"
+    r"(?:\w+\s+){0,2}?(?:with|that|only|exactly|as|option|by saying|in one word|this)\b"
+    r"|\b(?:answer|choose|reply|output|respond|pick|select|obey)\b[^.!?\n]{0,160}\band nothing else\b"
     r"|\bwith no other words\b|\bstop generating\b",
     "names the right answer": r"\b(?:correct|right|true|final|best|only|valid|expected|required|approved"
     r"|desired|intended"
@@ -240,7 +241,8 @@ _PLAIN: Final = {
     r"|\bfrom (?:now|this point) on\b"
     r"[^.!?\n]{0,40}\b(?:answer|reply|respond|question|say)",
     "says what one always answers": r"\byou (?:must|shall|have to) (?:output|answer|reply|respond)\b"
-    r"|\balways (?:answers|replies|responds with)\b|\byou tell (?:them|him|her|the student):|\boutput\b[^.!?\n]{0,120}\bat once\b"
+    r"|\balways (?:answers|replies|responds with)\b|\byou tell (?:them|him|her|the student):"
+    r"|\boutput\b[^.!?\n]{0,120}\bat once\b"
     r"|\bthe response to the enquiry\b|\byour only (?:answer|reply|choice|option)\b",
     "is known by name": r"\b(?:jailbreak|prompt injection|developer mode|do anything now)\b",
     "asks for the prompt": _near(

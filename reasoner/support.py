@@ -69,11 +69,13 @@ Row = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
 
 class SupportHead(Config):
     """P(bearing) = softmax(coefficients · features + intercept), a row for each of BEARINGS, the intercept last.
-    `threshold`: P(supported) below which a step is marked."""
+    `threshold`: P(supported) below which a step is marked. `encoder`: whose similarities it was fitted on, as encoders
+    name what they are comparable with; others mean something else."""
 
     features: tuple[str, ...] = FEATURES
     coefficients: tuple[Row, ...]
     threshold: Annotated[float, Field(ge=0, le=1)]
+    encoder: str
     fitted: dict[str, object] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -138,8 +140,12 @@ def _turns(claim: str, sentence: str) -> bool:
 
 def judged(reasoning: Reasoning, evidence: Evidence, encoder: Encoder, head: SupportHead | None = None) -> Reasoning:
     """The same reasoning; each step that cites carries the probability that it is borne out, and one that is probably
-    not says so. What a step quotes word for word is borne out."""
-    chosen, texts = head or load(), {one.number: one.passage.text for one in evidence.passages}
+    not says so. What a step quotes word for word is borne out. With another encoder than the head's nothing is checked.
+    """
+    chosen = head or load()
+    if encoder.identity.comparable_with != chosen.encoder:
+        return reasoning
+    texts = {one.number: one.passage.text for one in evidence.passages}
     sentences = {number: _sentences(texts[number]) for number in _cited(reasoning) if number in texts}
     kept = list(dict.fromkeys(one for some in sentences.values() for one in some))[:MAXIMUM_SENTENCES]
     if not kept:

@@ -33,10 +33,7 @@ class Believed:
     counting: Mapping[NodeId, Density]
     waiting: tuple[tuple[NodeId, Density], ...]
     last: frozenset[NodeId]
-
-    @property
-    def hospitals(self) -> int:
-        return len({one.node for one in self.given})
+    hospitals: int
 
 
 class Trusted:
@@ -167,7 +164,7 @@ def believe(
             at += number
     waiting = tuple((node, claims[node]) for node in sorted(claims) if standing[node] is Standing.AUDIT)
     last = frozenset(node for node in claims if standing[node] is not Standing.BELIEVED)
-    return Believed(collections, tuple(made), counting, waiting, last)
+    return Believed(collections, tuple(made), counting, waiting, last, len(claims))
 
 
 def _compared(one: CollectionDescription, comparable_with: str, dimension: int) -> bool:

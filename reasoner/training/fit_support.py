@@ -166,7 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     claims = [json.loads(line) for line in chosen.claims.read_text(encoding="utf-8").splitlines()]
     scifact, examples = scifact_pairs(claims, corpus), list(example_pairs(chosen.examples))
     pairs = [*scifact, *examples]
-    rows = rows_of(pairs, ENCODERS.build("minilm"))
+    encoder = ENCODERS.build("minilm")
+    rows = rows_of(pairs, encoder)
     shares, wanted = left_out(pairs, rows), [one.bearing for one in pairs]
     made, supported = decided(shares, frequencies(pairs)), shares[:, BEARINGS.index(Bearing.SUPPORTED)]
     half = len(scifact)
@@ -189,7 +190,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     theta = fit_support(rows, wanted)
     coefficients = tuple(tuple(round(float(value), 4) for value in row) for row in theta)
-    head = SupportHead(coefficients=coefficients, threshold=THRESHOLD, fitted=about)
+    head = SupportHead(
+        coefficients=coefficients, threshold=THRESHOLD, encoder=encoder.identity.comparable_with, fitted=about
+    )
     chosen.output.write_text(head.model_dump_json(indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps(figures, indent=1) + "\n")
     return 0
