@@ -12,7 +12,6 @@ from fedrag.core.protocols import Encoder
 from fedrag.core.traces import Demonstration
 from fedrag.core.wire import FloatMatrix, FloatVector
 
-
 __all__ = ["Demonstration", "chosen", "nearest", "positions"]
 
 

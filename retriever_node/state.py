@@ -88,7 +88,8 @@ CREATE TABLE counted (
 CREATE INDEX counted_by_asker ON counted (asker, day);
 CREATE TABLE losses (patient BLOB PRIMARY KEY, rho REAL NOT NULL, counts INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE decisions (what TEXT PRIMARY KEY, decided TEXT NOT NULL, at TEXT NOT NULL) WITHOUT ROWID;
-""",    """
+""",
+    """
 CREATE TABLE descriptions (
     collection TEXT PRIMARY KEY, content TEXT NOT NULL, version INTEGER NOT NULL, described_at TEXT NOT NULL,
     previous TEXT NOT NULL, digest TEXT NOT NULL

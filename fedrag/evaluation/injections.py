@@ -6,10 +6,10 @@ hold one somewhere inside.
 
 import base64
 import codecs
-import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Final
 
 from fedrag.evaluation.injection_templates import TEMPLATES, TOGETHER
@@ -113,7 +113,7 @@ def templates() -> tuple[Template, ...]:
 def long_document(injection: Injection, guidance: Sequence[str], spread: bool, seed: str) -> str:
     """Paragraphs of guidance, SHORTEST to LONGEST characters of them, with the injection between two sentences; or,
     where it is `spread`, each of its sentences at a place of its own, in their order."""
-    chance = random.Random(seed)  # noqa: S311 - places, no secrets
+    chance = Random(seed)  # noqa: S311 - places, no secrets
     wanted, paragraphs = chance.randint(SHORTEST, LONGEST - len(injection.text)), list(guidance)
     chance.shuffle(paragraphs)
     taken: list[list[str]] = []

@@ -1,5 +1,5 @@
 """Fit the head that says whether a step is borne out by what it cites:
-`python -m reasoner.training.fit_support --claims queries_dev.jsonl --corpus corpus.jsonl.gz --examples examples`.
+`python -m reasoner.training.fit_support --claims CLAIMS --corpus CORPUS --examples examples`.
 
 SciFact's claims against each abstract they cite (supported, contradicted, or no evidence there), and the example
 questions' answers in words, seen half: against the passage that holds them, with every number doubled, and against

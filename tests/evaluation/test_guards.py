@@ -75,7 +75,12 @@ def test_fields_that_give_the_answer_away_are_never_read(suite: str, forbidden: 
     assert not re.search(forbidden, text)
 
 
-WITH_THE_PACKAGE = {"examples": "examples_folder", "poisoning": "examples_folder", "sovereignty": "sources"}
+WITH_THE_PACKAGE = {
+    "examples": "examples_folder",
+    "injection": "examples_folder",
+    "poisoning": "examples_folder",
+    "sovereignty": "sources",
+}
 """Suites whose inputs are never missing, and where they take them from."""
 
 

@@ -87,9 +87,10 @@ def test_no_rules_no_release(classes, asker) -> None:
 
 
 def test_what_a_kind_includes() -> None:
-    """Text from extracts on, counts from counts on; with review nothing is offered."""
-    assert [kind.text for kind in Kind] == [False, False, True, True, True]
-    assert [kind.counts for kind in Kind] == [False, True, True, True, True]
+    """Text from extracts on, chains of thought from traces on, counts from counts; with review nothing is offered."""
+    assert [kind.text for kind in Kind] == [False, False, False, True, True, True]
+    assert [kind.traces for kind in Kind] == [False, False, True, True, True, True]
+    assert [kind.counts for kind in Kind] == [False, True, True, True, True, True]
     offered = policy({"classes": ("patient",), "release": "redacted", "review": True}).grant("c", PATIENT, DOCTOR)
     assert (offered.release.text, offered.offers) == (True, False)
 
