@@ -65,11 +65,11 @@ async def test_a_well_signed_request_is_answered(workshop, hospital) -> None:
         ({"method": "GET"}, "bad_signature"),
         ({"node": "lung"}, "bad_signature"),
         ({"time_s": 1}, "clock_skew"),
-        ({"time_s": int(time.time()) + 600}, "clock_skew"),
+        ({"time_s": int(time.time()) + 86_400}, "clock_skew"),  # collected long before it runs
         ({"coordinator": "stranger"}, "unknown_coordinator"),
         ({"nonce": ""}, "unsigned"),
     ],
-    ids=["body", "path", "method", "addressee", "old", "clock + 10 min", "unpinned coordinator", "no nonce"],
+    ids=["body", "path", "method", "addressee", "old", "clock + a day", "unpinned coordinator", "no nonce"],
 )
 async def test_a_request_signed_over_anything_else_is_refused(workshop, hospital, signed_as, code) -> None:
     """Each part of a request is covered by its signature."""
