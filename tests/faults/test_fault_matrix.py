@@ -6,7 +6,7 @@ import asyncio
 import pytest
 from faulty_hospitals import FAULTS, faulty_federation
 
-DEADLINE_MS = 2_000
+DEADLINE_MS = 4_000
 
 
 @pytest.fixture(scope="module")
