@@ -35,7 +35,7 @@ def product_sha256() -> str:
         (path.relative_to(folder.parent).as_posix(), path)
         for folder in folders
         for path in sorted(folder.rglob("*"))
-        if path.suffix in {".py", ".json"} and "node_modules" not in path.parts
+        if path.suffix in {".py", ".json", ".npz"} and "node_modules" not in path.parts
     )
 
 

@@ -103,7 +103,7 @@ class RecordsHospital:
     days: Days
     passages: int
 
-    def ask(self, asker: Asker, text: str, wanted: PassageFilter = EVERY_CLASS) -> Offers:
+    def ask(self, asker: Asker, text: str, wanted: PassageFilter | None = EVERY_CLASS) -> Offers:
         """Raises Refused."""
         request = OfferRequest(
             request_id=new_request_id(),

@@ -9,8 +9,6 @@ from typing import Final
 
 Cell = str | int | float
 
-NOT_BUILT: Final = "not built"
-"""What a row says whose method does not exist yet."""
 NOT_RUN: Final = "not run"
 """What a row says that needs something which this run was not given; a note says what."""
 
@@ -163,7 +161,7 @@ def shown(cell: Cell) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    kind = " class=gap" if cell in (NOT_BUILT, NOT_RUN) else "" if isinstance(cell, str) else " class=number"
+    kind = " class=gap" if cell == NOT_RUN else "" if isinstance(cell, str) else " class=number"
     return f"<td{kind}>{escape(shown(cell))}</td>"
 
 

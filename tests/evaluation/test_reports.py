@@ -7,15 +7,15 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from fedrag.evaluation.pictures import bars, curves, distribution
-from fedrag.evaluation.report import NOT_BUILT, Findings, Picture, Report, Table, quantile, shown
+from fedrag.evaluation.report import NOT_RUN, Findings, Picture, Report, Table, quantile, shown
 
-TABLE = Table("Share <right>", ("system", "all"), (("ours & theirs", 0.5), ("later", NOT_BUILT), ("many", 12345.6)))
+TABLE = Table("Share <right>", ("system", "all"), (("ours & theirs", 0.5), ("later", NOT_RUN), ("many", 12345.6)))
 CURVE = curves("Recall", "asked", "recall", {"ours": [(1.0, 0.2), (2.0, 0.9)], "oracle": [(1.0, 1.0), (2.0, 1.0)]})
 REPORT = Report("small", Findings((TABLE,), (CURVE,), ("mind <this>",)), (("command", "fedrag evaluate small"),))
 
 
 def test_the_three_forms_hold_the_same_figures(tmp_path) -> None:
-    """Markdown, JSON and HTML; what is not built says so in each."""
+    """Markdown, JSON and HTML; what was not run says so in each."""
     REPORT.write(tmp_path)
     text, page = (tmp_path / "report.md").read_text(), (tmp_path / "report.html").read_text()
     table = json.loads((tmp_path / "report.json").read_text())["tables"][0]
@@ -23,7 +23,7 @@ def test_the_three_forms_hold_the_same_figures(tmp_path) -> None:
     assert "0.500" in text
     assert "0.500" in page
     assert "12,346" in page
-    assert all(NOT_BUILT in form for form in (text, page, json.dumps(table)))
+    assert all(NOT_RUN in form for form in (text, page, json.dumps(table)))
     assert "fedrag evaluate small" in text
     assert "fedrag evaluate small" in page
 

@@ -165,6 +165,22 @@ def test_dates_of_records_cannot_be_asked_for(hospital: RecordsHospital) -> None
     assert hospital.ask(ANN, QUESTION, wanted).offers == ()
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [None, PassageFilter(), PassageFilter(release_classes=("public", "protocol"))],
+    ids=["none", "empty", "others"],
+)
+def test_who_does_not_name_records_neither_finds_one_nor_is_counted(hospital: RecordsHospital, wanted) -> None:
+    """The same words find records once their class is named; without, nothing was asked that could lock anybody."""
+    for _ in range(20):
+        named = hospital.ask(ANN, QUESTION, wanted)
+    assert all(one.similarity is not None for one in named.offers)
+    assert named.notices == ()
+    with hospital.node.state.reading() as connection:
+        assert connection.execute("SELECT count(*) FROM asked").fetchone() == (0,)
+    assert any(one.similarity is None for one in hospital.ask(ANN, QUESTION).offers)
+
+
 def put(ingested: Ingested, node: RetrieverNode, text: str, passages: int = 5) -> Answer:
     """Over the wire: signed, through the service, merged and reasoned over."""
     node = replace(node, clock=time.time, ledger_clock=time.time, lockout=replace(node.lockout, clock=time.time))

@@ -54,7 +54,7 @@ class Asked:
     options: Mapping[str, str]
     answer: str
     best: tuple[str, ...]
-    routing: str = "prototypes"
+    routing: str = "mixture"
     nodes: tuple[str, ...] | None = None
 
     @property
