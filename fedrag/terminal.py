@@ -54,7 +54,7 @@ def print_line(value: dict[str, str]) -> None:
     typer.echo(json.dumps(value))
 
 
-def configure_logging() -> None:
+def configure_logging(level: int = logging.INFO) -> None:
     """JSON lines on standard error: one event name per fact, fields rather than sentences."""
     structlog.configure(
         processors=[
@@ -63,7 +63,7 @@ def configure_logging() -> None:
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     # What libraries log goes the same way; warnings and worse, and of errors their type alone.
@@ -82,7 +82,9 @@ def configure_logging() -> None:
 
 
 def run(app: typer.Typer) -> None:
-    """Run a command line; an expected failure is one line with its code, and its own exit code."""
+    """Run a command line; an expected failure is one line with its code, and its own exit code.
+    What a command finds worth logging stays on standard error, and quiet but for warnings; servers say more."""
+    configure_logging(logging.WARNING)
     try:
         app()
     except FedragError as error:
