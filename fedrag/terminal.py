@@ -68,6 +68,7 @@ def configure_logging(level: int = logging.INFO) -> None:
     )
     # What libraries log goes the same way; warnings and worse, and of errors their type alone.
     foreign = logging.StreamHandler(sys.stderr)
+    foreign.setLevel(logging.WARNING)
     foreign.addFilter(without_error_text)
     foreign.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 PROGRAM = """
-import structlog, typer
+import logging, structlog, typer
 from fedrag import terminal
 
 app = typer.Typer()
@@ -13,6 +13,9 @@ app = typer.Typer()
 def told() -> None:
     structlog.get_logger().info("of_no_interest")
     structlog.get_logger().warning("of_interest")
+    library = logging.getLogger("library")
+    library.setLevel(logging.DEBUG)
+    library.debug("of_no_interest")
     terminal.print_json({"asked": "for"})
 
 terminal.run(app)
