@@ -131,7 +131,7 @@ class ChatServer:
                     raise Unavailable("the model server failed while it wrote")
                 deadline.require()
                 arriving.add(event)
-                if 0 < request.thinking_tokens < arriving.thinking_tokens:
+                if arriving.thinks and 0 < request.thinking_tokens < arriving.thinking_tokens:
                     return completion(arriving.reply(stopped="thinking"))
         return completion(arriving.reply())
 

@@ -43,7 +43,9 @@ async def events(chunks: AsyncIterable[bytes], maximum_bytes: int) -> AsyncGener
 
 @dataclass(slots=True)
 class Arriving:
-    """What has come of a completion. `thinking_tokens` are counted as they come; after a stop, that is all there is."""
+    """What has come of a completion. `thinking_tokens` are counted as they come; after a stop, that is all there is. A
+    busy server sends several tokens at once, and with them what it thought last may stand beside its first words:
+    these do not count, and once it has begun to answer it `thinks` no more."""
 
     _content: list[str] = field(default_factory=list)
     _thinking: list[str] = field(default_factory=list)
@@ -55,6 +57,7 @@ class Arriving:
     _tail: str = ""
     _in_tags: bool = False
     thinking_tokens: int = 0
+    thinks: bool = False
 
     def add(self, event: Mapping[str, object]) -> None:
         self._usage = mapping(event.get("usage")) or self._usage
@@ -74,7 +77,8 @@ class Arriving:
         if name or content:
             size = len(listed) or 1
             self._pieces += size
-            self.thinking_tokens += size if name or self._in_tags else 0
+            self.thinks = self._in_tags or not content
+            self.thinking_tokens += size if self.thinks else 0
         self._logprobs += listed
         self._finish = text_of(choice.get("finish_reason")) or self._finish
 

@@ -144,6 +144,20 @@ async def test_who_thinks_beyond_the_budget_is_not_listened_to(model_server, way
     assert model_server.asked[0]["thinking_token_budget"] == 5
 
 
+async def test_an_answer_that_has_begun_is_read_to_its_end(model_server) -> None:
+    """Budget 5. A busy server sends its fourth and fifth thought together with its first word: nothing is cut off."""
+    listed = [{"token": one, "logprob": math.log(0.5), "top_logprobs": []} for one in ("hm", " so", "Five")]
+    together = {"reasoning": "hm so", "content": "Five"}
+    told = [piece(reasoning="hm ", probability=0.5) for _ in range(3)]
+    told += [{"choices": [{"delta": together, "logprobs": {"content": listed}}]}, *THOUGHTFUL[3:]]
+    model_server.script = [streamed(told)]
+    model = ServedModel(ChatServer(model_server.url), "tiny")
+    made = await model.complete(ChatRequest(ASKED.messages, {}, 100, thinking_tokens=5), Deadline.after_ms(5000))
+    await model.aclose()
+    assert (made.text, made.finish_reason, made.thinking_tokens) == ("Five mg.", "stop", 5)
+    assert [one.token for one in made.tokens] == ["Five", " mg", "."]
+
+
 @pytest.mark.parametrize("end", ["hang-up", "deadline"])
 async def test_a_server_stops_when_nobody_waits(model_server, end) -> None:
     """It writes for ever; the caller goes, or its time is up: within a second its stream is closed."""
