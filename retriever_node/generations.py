@@ -7,7 +7,7 @@
         terms…          what the passages' words were counted to, memory-mapped
         …               what the index saved
         manifest.json   the size of every file, and the SHA-256 of each of its parts
-    <collection>/prototypes-1-<generation>-<digest>/
+    <collection>/prototypes-2-<generation>-<digest>/
                         those of the generation of that name, saved when they are first asked for
 
 The store is the truth: a folder that is missing, damaged or of something else is as good as none. The digest is of what

@@ -11,9 +11,9 @@ from retriever_node.blas import one_blas_thread
 
 MINIMUM_MEMBERS: Final = 5
 MAXIMUM_PROTOTYPES: Final = 64
-LEAST_GAIN: Final = 0.005
-"""Twice as many clusters must explain at least this much more of the variance."""
-RECIPE: Final = "prototypes-1"
+GROUP: Final = 8
+"""Rows of a cluster, where there are few enough for all of them to have so few."""
+RECIPE: Final = "prototypes-2"
 """Change it when `prototypes` makes other ones of the same rows: saved ones are then computed anew."""
 
 _TRAINED_ON: Final = 5_000
@@ -33,36 +33,36 @@ def prototypes(
 ) -> tuple[Prototype, ...]:
     """Clusters of a collection, largest first; their masses sum to its size. () below `minimum_members` rows.
 
-    k-means, with as many clusters as the collection is diverse (`_number`). Clusters with too few members are joined
-    with their nearest neighbour. The same rows always give the same prototypes,
-    however many processors there are.
+    The finer a description, the fewer hospitals have to be asked: of few rows they are groups of GROUP that are alike,
+    of more `maximum` clusters by k-means, of which one with too few members is joined with its nearest neighbour. The
+    same rows always give the same prototypes, however many processors there are.
     """
     if len(vectors) < max(1, minimum_members):
         return ()
-    random = np.random.default_rng(_SEED)
-    sample = vectors[random.permutation(len(vectors))[:_TRAINED_ON]]
-    number = _number(sample, min(maximum, len(sample) // max(1, minimum_members)), random)
-    labels = _joined(vectors, _nearest(vectors, _k_means(sample, number, random)), minimum_members)
+    size = max(GROUP, minimum_members)
+    if len(vectors) <= size * maximum:
+        labels = _groups(vectors, size)
+    else:
+        random = np.random.default_rng(_SEED)
+        sample = vectors[random.permutation(len(vectors))[:_TRAINED_ON]]
+        labels = _joined(vectors, _nearest(vectors, _k_means(sample, maximum, random)), minimum_members)
     made = [_prototype(vectors[labels == label].astype(np.float64)) for label in np.unique(labels)]
     return tuple(sorted(made, key=lambda prototype: -prototype.mass))
 
 
-def _number(sample: FloatMatrix, maximum: int, random: np.random.Generator) -> int:
-    """The largest k of 1, 2, 4, … that explains at least LEAST_GAIN more of the variance than k/2 does.
-
-    The variance is that of a half of the rows which the clusters were not fitted to: on its own rows every k explains
-    more than the one before, noise included.
-    """
-    fitted, unseen = sample[::2], sample[1::2]
-    total = float(_squares(unseen, fitted.mean(axis=0, keepdims=True)).sum())
-    chosen, best, clusters = 1, 0.0, 2
-    while clusters <= min(maximum, len(fitted)) and total > _NOTHING:
-        centres = _k_means(fitted, clusters, random)
-        explained = 1 - float(_squares(unseen, centres).min(axis=1).sum()) / total
-        if explained - best >= LEAST_GAIN:
-            chosen = clusters
-        best, clusters = explained, 2 * clusters
-    return chosen
+def _groups(rows: FloatMatrix, size: int) -> Labels:
+    """Rows that are alike, `size` together, in the last group up to twice as many: the row furthest from the mean of
+    those that are left, with its nearest, again and again (after MDAV, Domingo-Ferrer and Mateo-Sanz 2002)."""
+    labels = np.zeros(len(rows), dtype=np.int64)
+    left, group = np.arange(len(rows)), 0
+    while len(left) >= 2 * size:
+        held = rows[left]
+        furthest = int(np.argmax(_squares(held, held.mean(axis=0, keepdims=True))[:, 0]))
+        nearest = np.argsort(_squares(held, held[[furthest]])[:, 0], kind="stable")[:size]
+        labels[left[nearest]] = group
+        left, group = np.delete(left, nearest), group + 1
+    labels[left] = group
+    return labels
 
 
 def _prototype(members: Doubles) -> Prototype:

@@ -8,7 +8,7 @@ product that is which of the hospitals' passages among the first ten were releva
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,12 @@ from fedrag.core.wire import FloatMatrix, FloatVector
 from fedrag.evaluation.baselines.node_choice import constant_set, fewest, popularity_prior
 from fedrag.evaluation.baselines.ragroute import RagRoute
 from fedrag.evaluation.baselines.tfidf_neighbours import TfidfNeighbours
-from fedrag.evaluation.contenders import FOLDS, LEARNED_FROM, LEARNED_UP_TO, K, fold_of
+from fedrag.evaluation.contenders import LEARNED_FROM, LEARNED_UP_TO, K, fold_of
 from fedrag.evaluation.corpus import Corpus, Query
-from fedrag.evaluation.metrics.bootstrap import holm, paired_difference
-from fedrag.evaluation.pictures import curves
-from fedrag.evaluation.report import Cell, Findings, Picture, Table, mean
+from fedrag.evaluation.report import Findings
 from fedrag.evaluation.retrieval import RetrievalTask
+from fedrag.evaluation.routing_bound import Known, fitted
+from fedrag.evaluation.routing_tables import BOUND, CONSTANTS, COVERAGES, ORACLE, PRODUCT, TOPICS, findings, steps_of
 from fedrag.evaluation.run import Run
 from fedrag.evaluation.simulation import SimulatedFederation
 from fedrag.evaluation.splits import lay_out
@@ -36,21 +36,12 @@ from router.policies.kmeans import KMeansRouting
 from router.policies.kmeans import Settings as CellSettings
 from router.policies.mixture import MixtureRouting, Settings
 
-PRODUCT: Final = "fedrag: mixture, learned"
 UNTAUGHT: Final = "fedrag: mixture, descriptions alone"
 PROTOTYPES: Final = "fedrag: prototypes"
 CELLS: Final = "fedrag: kmeans, learned"
 PADDED: Final = "fedrag: mixture, learned, padded to"
-ORACLE: Final = "oracle: fewest of equal recall"
-BROADCAST: Final = "broadcast"
-EQUAL: Final = 0.95
 SETS_UP_TO: Final = 12
 """Hospitals, of which every set is tried as a constant choice."""
-EVERY_UP_TO: Final = 16
-TOPICS: Final = 12
-"""Of the questions, which an observer of contacts tries to name."""
-COVERAGES: Final = tuple(round(0.5 + 0.02 * step, 2) for step in range(25))
-Scores = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +54,7 @@ class Fold:
     constants: tuple[tuple[str, ...], ...]
     tfidf: TfidfNeighbours
     ragroute: RagRoute | None
+    bounds: Mapping[str, npt.NDArray[np.float64]]
 
 
 class RoutingContenders:
@@ -84,6 +76,7 @@ class RoutingContenders:
         self._topics = weighted_k_means(corpus.asked, np.ones(len(corpus.asked)), TOPICS)
         self._outcomes: dict[int, Outcome] = {}
         self._folds: dict[int, Fold] = {}
+        self._known: Known | None = None
 
     def line_up(self, query: Query) -> dict[str, object]:
         row = self._row[query.id]
@@ -112,13 +105,18 @@ class RoutingContenders:
         chosen = {name: decision.selected for name, decision in decisions.items()} | {ORACLE: orders[ORACLE]}
         chosen |= {"RAGRoute": fold.ragroute.selected(vector)} if fold.ragroute else {}
         padded = {f"{PADDED} {number}": self._padded(fold.mixture, vector, number) for number in self._paddings()}
-        promised = np.array([one.probability for one in decisions[PRODUCT].ranking])
+        covering = {
+            name: (orders[name], [one.probability for one in decisions[name].ranking]) for name in (PRODUCT, UNTAUGHT)
+        }
+        for level, probabilities in fold.bounds.items():
+            best = np.argsort(-probabilities[row], kind="stable")
+            covering[BOUND + level] = tuple(self.nodes[at] for at in best), probabilities[row][best].tolist()
         drawn = {
             name: [found.recall(order[:number]) for number in steps_of(len(self.nodes))]
             for name, order in orders.items()
         }
         if fold.constants:
-            drawn["best constant set"] = [found.recall(nodes) for nodes in fold.constants]
+            drawn[CONSTANTS] = [found.recall(nodes) for nodes in fold.constants]
         return {
             "fold": fold_of(query.group or query.id),
             "broadcast": everything,
@@ -129,10 +127,13 @@ class RoutingContenders:
                 name: [int(node in nodes) for node in self.nodes]
                 for name, nodes in ({name: one.selected for name, one in decisions.items()} | padded).items()
             },
-            "covering": [
-                (found.recall(orders[PRODUCT][:number]), number)
-                for number in (fewest_of(promised, coverage) for coverage in COVERAGES)
-            ],
+            "covering": {
+                name: [
+                    (found.recall(order[:number]), number)
+                    for number in (fewest_of(np.array(promised), coverage) for coverage in COVERAGES)
+                ]
+                for name, (order, promised) in covering.items()
+            },
         }
 
     def _paddings(self) -> tuple[int, ...]:
@@ -163,7 +164,16 @@ class RoutingContenders:
             constants=_constants(past, nodes),
             tfidf=TfidfNeighbours([corpus.queries[row].text for row in rows], past, nodes),
             ragroute=self._ragroute(rows) if learnable else None,
+            bounds=fitted(self._known_to_all(), fold) if learnable else {},
         )
+
+    def _known_to_all(self) -> Known:
+        if self._known is None:
+            queries = self._corpus.queries
+            useful = [[self._outcome(row).useful[node] for node in self.nodes] for row in range(len(queries))]
+            folds = np.array([fold_of(query.group or query.id) for query in queries])
+            self._known = Known.of(self._corpus, self._described, np.array(useful), folds)
+        return self._known
 
     def _learned_from(self, rows: Sequence[int]) -> Learned:
         """What the product knows after these questions: cells from the prototypes, counts from which hospitals'
@@ -242,13 +252,6 @@ class Found:
         return [int(at) for at in np.flatnonzero(np.isin(self._owners, places))[:K]]
 
 
-def steps_of(hospitals: int) -> tuple[int, ...]:
-    """Numbers of hospitals asked that are looked at: every one, of many 1, 2, 4, 8, …"""
-    if hospitals <= EVERY_UP_TO:
-        return tuple(range(1, hospitals + 1))
-    return tuple(2**power for power in range(hospitals.bit_length()))
-
-
 def measure(task: RetrievalTask, run: Run, encoder: Encoder) -> Findings:
     """Two tables of recall by number of hospitals, one of what was chosen; the curves."""
     cached = run.vectors(encoder)
@@ -265,162 +268,6 @@ def measure(task: RetrievalTask, run: Run, encoder: Encoder) -> Findings:
 
     results = list(run.recorded(task.suite, task.queries, "routing", one).values())
     return findings(results, len(set(corpus.owners)), run.seed)
-
-
-def findings(results: Sequence[Scores], hospitals: int, seed: int) -> Findings:
-    steps = steps_of(hospitals)
-    return Findings(
-        (
-            _recalls(results, steps),
-            _differences(results, steps, hospitals, seed),
-            _contacts(results, hospitals, seed),
-            _leakage(results, hospitals),
-        ),
-        (_picture(results, steps),),
-        (
-            """Routing: exact search and merging by similarity, so that only the choice of hospitals differs. What \
-methods learn comes from the other four of five folds; the product's experience is that of its own broadcast to the \
-hospitals there, with counts in the cells of the prototypes they publish.""",
-        ),
-    )
-
-
-def _methods(results: Sequence[Scores]) -> list[str]:
-    return list(results[0]["curves"]) if results else []
-
-
-def _column(results: Sequence[Scores], name: str, at: int) -> list[float]:
-    """Of every question, recall with the number of hospitals that is step `at`."""
-    return [float(one["curves"][name][at]) for one in results]
-
-
-def _recalls(results: Sequence[Scores], steps: Sequence[int]) -> Table:
-    rows: list[tuple[Cell, ...]] = [
-        (name, *(mean(_column(results, name, at)) for at in range(len(steps)))) for name in _methods(results)
-    ]
-    everyone = mean([float(one["broadcast"]) for one in results])
-    return Table(
-        f"Recall@{K} with the first so many hospitals of each order, {len(results)} questions",
-        ("order", *(str(number) for number in steps)),
-        tuple(rows),
-        note=f"Broadcast: {everyone:.3f}. The oracle stops where it has that.",
-    )
-
-
-def _differences(results: Sequence[Scores], steps: Sequence[int], hospitals: int, seed: int) -> Table:
-    """Up to half of the hospitals: beyond it there is next to nothing left to choose."""
-    steps = [number for number in steps if number <= max(1, hospitals // 2)]
-    others = [name for name in _methods(results) if name not in (PRODUCT, ORACLE)]
-    pairs = [(name, at) for name in others for at in range(len(steps))]
-    made = {
-        (name, at): paired_difference(_column(results, PRODUCT, at), _column(results, name, at), seed)
-        for name, at in pairs
-    }
-    adjusted = dict(zip(pairs, holm([made[pair].p for pair in pairs]), strict=True))
-    rows: list[tuple[Cell, ...]] = [
-        (name, *(f"{made[name, at]}, p {adjusted[name, at]:.3f}" for at in range(len(steps)))) for name in others
-    ]
-    return Table(
-        f"`{PRODUCT}` minus the others",
-        ("order", *(str(number) for number in steps)),
-        tuple(rows),
-        note="Of recall at that number of hospitals; 95 % paired bootstrap over questions, p after Holm over all.",
-    )
-
-
-def _contacts(results: Sequence[Scores], hospitals: int, seed: int) -> Table:
-    """Of the questions for which broadcast finds something: of the others the oracle asks nobody."""
-    judged = [one for one in results if float(one["broadcast"]) > 0]
-    everyone = [float(one["broadcast"]) for one in judged]
-    fewest_nodes = mean([float(one["chosen"][ORACLE][1]) for one in judged]) or 1.0
-    ways: dict[str, list[tuple[float, float]]] = {
-        name: [(float(one["chosen"][name][0]), float(one["chosen"][name][1])) for one in judged]
-        for name in (list(judged[0]["chosen"]) if judged else [])
-    }
-    ways[BROADCAST] = [(one, float(hospitals)) for one in everyone]
-    if judged:
-        ways[f"{PRODUCT}, coverage for {EQUAL} chosen on the other folds"] = _tuned(judged)
-    rows: list[tuple[Cell, ...]] = []
-    for name, made in ways.items():
-        recalls, asked = ([float(value) for value in column] for column in zip(*made, strict=True))
-        rows.append(
-            (
-                name,
-                mean(recalls) / (mean(everyone) or 1.0),
-                mean(asked),
-                mean(asked) / fewest_nodes,
-                str(paired_difference(recalls, everyone, seed)),
-            )
-        )
-    return Table(
-        f"Whom each method asks by itself, {len(judged)} questions for which broadcast finds something relevant",
-        ("method", f"R@{K} / broadcast's", "hospitals", "of the oracle's", "recall minus broadcast's"),
-        tuple(rows),
-    )
-
-
-def _leakage(results: Sequence[Scores], hospitals: int) -> Table:
-    """An observer of connections, who knows for the questions of the other folds who was asked and what the topic was,
-    names the likeliest topic: naive Bayes over who is asked and who is not."""
-    topics = np.array([int(one["topic"]) for one in results], dtype=np.int64)
-    folds = np.array([int(one["fold"]) for one in results], dtype=np.int64)
-    seen = {
-        name: np.array([one["contacts"][name] for one in results], dtype=np.float64).reshape(len(results), hospitals)
-        for name in (results[0]["contacts"] if results else ())
-    }
-    seen[BROADCAST] = np.ones((len(results), hospitals))
-    rows: list[tuple[Cell, ...]] = []
-    for name, contacts in seen.items():
-        named = topics_named(contacts, topics, folds)
-        rows.append((name, mean((named == topics).astype(float).tolist()), float(contacts.sum(axis=1).mean())))
-    return Table(
-        f"What who is asked tells of the question: its topic, one of {TOPICS}, named by an observer of connections",
-        ("method", "topics named right", "hospitals asked"),
-        tuple(rows),
-        note="Broadcast: the commonest topic is always named. Topics are groups of the questions' vectors.",
-    )
-
-
-def topics_named(
-    contacts: npt.NDArray[np.float64], topics: npt.NDArray[np.int64], folds: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Of every question, from the other folds' contacts (questions, hospitals) and topics."""
-    named = np.zeros(len(topics), dtype=np.int64)
-    for fold in np.unique(folds):
-        past, now = folds != fold, folds == fold
-        scores = np.full((int(now.sum()), TOPICS), -np.inf)
-        for topic in np.unique(topics[past]):
-            held = contacts[past & (topics == topic)]
-            asked = (held.sum(axis=0) + 1) / (len(held) + 2)
-            likely = contacts[now] @ np.log(asked) + (1 - contacts[now]) @ np.log(1 - asked)
-            scores[:, topic] = likely + np.log(len(held))
-        named[now] = np.argmax(scores, axis=1)
-    return named
-
-
-def _tuned(judged: Sequence[Scores]) -> list[tuple[float, float]]:
-    """Recall and number of hospitals of every question at the coverage that kept EQUAL of broadcast's recall with the
-    fewest hospitals on the other folds; at the largest where none did."""
-
-    def of(one: Scores, at: int) -> tuple[float, float]:
-        found, number = one["covering"][at]
-        return float(found), float(number)
-
-    chosen = {}
-    for fold in range(FOLDS):
-        others = [one for one in judged if one["fold"] != fold]
-        wanted = EQUAL * mean([float(one["broadcast"]) for one in others])
-        enough = [at for at in range(len(COVERAGES)) if mean([of(one, at)[0] for one in others]) >= wanted]
-        chosen[fold] = min(enough, default=len(COVERAGES) - 1)
-    return [of(one, chosen[int(one["fold"])]) for one in judged]
-
-
-def _picture(results: Sequence[Scores], steps: Sequence[int]) -> Picture:
-    lines = {
-        name: [(float(number), mean(_column(results, name, at))) for at, number in enumerate(steps)]
-        for name in _methods(results)
-    }
-    return curves("Recall against hospitals asked, by whom to ask first", "hospitals asked", f"recall@{K}", lines)
 
 
 def _constants(past: Sequence[Mapping[str, float]], nodes: Sequence[str]) -> tuple[tuple[str, ...], ...]:

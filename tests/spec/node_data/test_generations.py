@@ -389,7 +389,7 @@ def test_damaged_prototypes_are_computed_again(kept, corpus, harm):
         case "strange":
             (file.parent / "more.json").write_bytes(b"[]")
         case "other":
-            seal(file.parent, "prototypes-1-1-0")
+            seal(file.parent, "prototypes-2-1-0")
     before = {path: path.stat().st_ino for path in folder.glob("[0-9]*/*")}
     assert searchable(corpus, "c", made(name), saved_in(folder, name)).prototypes() == expected
     assert file.read_bytes() == content

@@ -21,26 +21,46 @@ def planted(topics: int, each: int, noise: float = 0.1, dimension: int = 64, see
 
 
 @pytest.mark.parametrize("topics", [1, 2, 4, 8, 16, 32])
-def test_number_grows_with_diversity(topics):
-    """Tight orthogonal topics: one prototype each, at the topic's mean, with its mass."""
+def test_topics_of_the_least_size_are_found_whole(topics):
+    """Tight orthogonal topics of as many passages as a prototype must have: one each, at the topic's mean."""
     vectors = planted(topics, 30)
-    found = prototypes(vectors, 5, 64)
+    found = prototypes(vectors, 30, 64)
     assert [prototype.mass for prototype in found] == [30] * topics
     means = vectors.reshape(topics, 30, -1).mean(axis=1)
     centres = np.stack([decode_vector(prototype.vector) for prototype in found])
     assert np.abs(centres @ means.T).max(axis=0) == pytest.approx(np.square(means).sum(axis=1), abs=1e-3)
 
 
-def test_more_copies_are_not_more_diverse():
-    """Ten times the passages of the same three topics: as many prototypes, ten times the mass."""
-    small, large = (prototypes(planted(4, each, seed=3), 5, 64) for each in (20, 200))
-    assert len(small) == len(large) == 4
-    assert {prototype.mass for prototype in large} == {200}
+@pytest.mark.parametrize(("each", "maximum"), [(16, 64), (32, 64), (300, 16)])
+def test_no_prototype_mixes_topics(each, maximum):
+    """Whichever bound binds: every prototype lies at one topic, and those at a topic have its passages together."""
+    vectors = planted(4, each)
+    found = prototypes(vectors, 5, maximum)
+    topics = vectors.reshape(4, each, -1).mean(axis=1)
+    similar = np.stack([decode_vector(prototype.vector) for prototype in found]) @ topics.T
+    assert (np.sort(similar, axis=1)[:, -2] < 0.1).all()
+    assert (similar.max(axis=1) > 0.9).all()
+    masses = np.array([prototype.mass for prototype in found])
+    assert [int(masses[similar.argmax(axis=1) == topic].sum()) for topic in range(4)] == [each] * 4
 
 
-def test_noise_alone_does_not_ask_for_more():
-    """Isotropic noise around one topic in many dimensions has no clusters to find."""
-    assert len(prototypes(planted(1, 2000, noise=1.0, dimension=256), 5, 64)) == 1
+def test_as_many_as_the_bounds_allow():
+    """Without any topics: groups of eight, the last with what is left; many passages are nearly as many clusters as
+    there may be."""
+    vectors = planted(1, 100, noise=1.0)
+    assert [prototype.mass for prototype in prototypes(vectors, 5, 64)] == [12] + [8] * 11
+    assert len(prototypes(vectors[:10], 5, 64)) == 1
+    assert 6 <= len(prototypes(vectors, 5, 8)) <= 8
+
+
+def test_neighbours_are_grouped():
+    """Eights of near-equal passages are the groups, whatever the order they came in."""
+    passages = planted(12, 8, noise=0.05, seed=5)
+    order = np.random.default_rng(2).permutation(len(passages))
+    found = prototypes(passages[order], 5, 64)
+    centres = np.stack([decode_vector(prototype.vector) for prototype in found])
+    means = passages.reshape(12, 8, -1).mean(axis=1)
+    np.testing.assert_allclose(np.sort((centres @ means.T).argmax(axis=1)), np.arange(12))
 
 
 def anisotropic(members: int, seed: int) -> tuple[np.ndarray, float]:
@@ -81,7 +101,7 @@ def test_spread_along_one_direction_by_hand():
 
 def test_equal_members_have_no_spread():
     """Ten equal vectors: spread 0, the vector itself."""
-    (found,) = prototypes(planted(1, 1).repeat(10, axis=0), 5, 8)
+    (found,) = prototypes(planted(1, 1).repeat(10, axis=0), 10, 8)
     assert found.spread == 0
 
 

@@ -62,3 +62,15 @@ def test_a_collection_described_twice_is_refused(describe, describe_node):
     with pytest.raises(ProtocolError) as refused:
         Catalogue().with_description(describe_node("a", describe("a", passages=1), describe("a", passages=2)))
     assert refused.value.code == "duplicate_collection"
+
+
+def test_what_was_refused_is_told_until_the_hospital_is_in_order_again(describe, describe_node):
+    """What it had said before stays; saying that again, or something newer, ends it, and so does leaving."""
+    older, newer, newest = (describe_node("a", describe("a", passages=1, version=version)) for version in (2, 3, 4))
+    catalogue = Catalogue().with_description(newer)
+    refused = catalogue.refusing(older)
+    assert refused.stale == {"a": older}
+    assert refused.collections() is catalogue.collections()
+    assert refused.refusing(older) is refused
+    for after in (refused.with_description(newer), refused.with_description(newest), refused.without("a")):
+        assert not after.stale
