@@ -30,7 +30,7 @@ from retriever_node.config import NodeConfig
 from retriever_node.home import NodeHome, open_config
 from retriever_node.manifest import MANIFEST, SealedFile, flush, measured, seal, verify
 from retriever_node.state import NodeState
-from retriever_node.store import advance_descriptions
+from retriever_node.store.succession import advance_descriptions
 
 _NAME: Final = "backup of a node"
 _ABOUT: Final = "about.json"

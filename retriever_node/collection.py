@@ -23,7 +23,8 @@ from retriever_node.lexical import ScoredTerms, Terms, TermStatistics
 from retriever_node.passages import Field
 from retriever_node.prototypes import prototypes
 from retriever_node.rows import Rows
-from retriever_node.store import PassageStore, StoredVectors
+from retriever_node.store import PassageStore
+from retriever_node.store.vectors import StoredVectors
 
 _log = structlog.get_logger()
 

@@ -29,7 +29,8 @@ from retriever_node.readings import Readings, recipe, survey
 from retriever_node.redacted import RedactionReport, redact_collection
 from retriever_node.redaction import Redaction
 from retriever_node.sources import Reading
-from retriever_node.store import PassageStore, StoredDocument
+from retriever_node.store import PassageStore
+from retriever_node.store.documents import StoredDocument
 
 BATCH: Final = 64
 _BATCHES: Final = 2

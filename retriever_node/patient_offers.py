@@ -20,7 +20,8 @@ from retriever_node.redacted import releasable
 from retriever_node.search import Found, Query, read, search
 from retriever_node.served import ServedCollection
 from retriever_node.state import NodeState
-from retriever_node.store import PassageStore, Provenance
+from retriever_node.store import PassageStore
+from retriever_node.store.people import Provenance
 
 PLACES: Final = 3
 """Offers of patient collections in one request, always so many; fewer only where fewer offers were asked for."""

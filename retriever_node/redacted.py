@@ -22,7 +22,8 @@ from fedrag.core.wire import NodeId
 from retriever_node.documents import Passage
 from retriever_node.redaction import Redaction
 from retriever_node.sources import attempted
-from retriever_node.store import PassageStore, RedactedForm
+from retriever_node.store import PassageStore
+from retriever_node.store.forms import RedactedForm
 
 _log = structlog.get_logger()
 

@@ -20,7 +20,7 @@ from retriever_node.config import CollectionConfig, DateStyle, NameStyle, Redact
 from retriever_node.documents import Passage
 from retriever_node.patients import Identity, KnownIdentifiers
 from retriever_node.sources import one_line
-from retriever_node.store import RedactedForm
+from retriever_node.store.forms import RedactedForm
 from retriever_node.surrogates import Surrogates
 
 _KINDS: Final = ("name", "date", "address", "contact", "identifier")

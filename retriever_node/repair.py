@@ -21,7 +21,8 @@ from retriever_node.config import NodeConfig
 from retriever_node.home import NodeHome, open_config
 from retriever_node.manifest import flush, verify
 from retriever_node.salvage import salvage
-from retriever_node.store import PassageStore, advance_descriptions
+from retriever_node.store import PassageStore
+from retriever_node.store.succession import advance_descriptions
 
 _UNREADABLE: Final = frozenset({"corrupt_store", "corrupt_pages"})
 

@@ -20,7 +20,8 @@ from fedrag.core.collection import EncoderIdentity
 from fedrag.core.wire import FloatMatrix
 from retriever_node.documents import Document, PassageDraft
 from retriever_node.facts import Fact
-from retriever_node.store import PassageStore, rows_sha256
+from retriever_node.store import PassageStore
+from retriever_node.store.checksums import rows_sha256
 
 _HEADS: Final = """
 SELECT document, rows_sha256, collection, document_id, name, title, version, effective_date, source, ingested_sha256,

@@ -19,7 +19,8 @@ from fedrag.encoders.hashing import Hashing
 from fedrag.redaction import pattern_detector
 from retriever_node.ingest import ingest
 from retriever_node.redaction import Redaction
-from retriever_node.store import PassageStore, RedactedForm
+from retriever_node.store import PassageStore
+from retriever_node.store.forms import RedactedForm
 
 _CCDA: Final = "{urn:hl7-org:v3}"
 _ROLE: Final = f"{_CCDA}patientRole"

@@ -16,7 +16,7 @@ from types import ModuleType
 import pytest
 
 from retriever_node.home import NodeHome
-from retriever_node.store import RedactedForm
+from retriever_node.store.forms import RedactedForm
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -38,7 +38,7 @@ def test_only_released_text_carries_its_canary(workshop, put_question, logged, c
     closed = workshop.hospital("closed", {"d.md": document(9)}, ReleaseClass.PATIENT)
     coordinator = workshop.coordinator(open_hospital.remote, closed.remote)
     with contextlib.redirect_stderr(io.StringIO()) as errors:
-        answer = put_question(coordinator, QUESTION, passages=1)
+        answer = put_question(coordinator, QUESTION, passages=1, deadline_ms=30_000)
     (winner,) = answer.evidence.passages
     released = [n for n in (0, 1, 2, 9) if CANARY.format(n) in winner.passage.text]
     assert len(released) == 1

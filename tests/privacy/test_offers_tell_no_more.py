@@ -131,17 +131,17 @@ def test_no_limit_of_dates_finds_anything_that_is_redacted(workshop) -> None:
 def test_what_is_dropped_for_its_content_looks_like_nothing_found(workshop, monkeypatch) -> None:
     """Passages that lack a form are searched for, and then dropped: the answer has the bytes of an empty one, and of
     one from a hospital whose rules are for others."""
-    from retriever_node import node as node_module
+    from retriever_node import finding
 
     full = made(workshop, "full", redact=True)
     searched = []
-    search = node_module.search
+    search = finding.search
 
     def counting(*args):
         searched.append(search(*args))
         return searched[-1]
 
-    monkeypatch.setattr(node_module, "search", counting)
+    monkeypatch.setattr(finding, "search", counting)
     full.store.forget_redacted("documents")
     told_of = {"dropped": offered(full)}
     assert [len(found) for found in searched] == [len(DOCUMENTS)]

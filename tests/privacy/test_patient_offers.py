@@ -10,7 +10,7 @@ import pytest
 from retriever_node.documents import Passage
 from retriever_node.patient_offers import PLACES, of_one_patient, places, told_probability
 from retriever_node.search import Found
-from retriever_node.store import Provenance
+from retriever_node.store.people import Provenance
 
 
 def found(passage_id: int, probability: float) -> Found:

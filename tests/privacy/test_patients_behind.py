@@ -15,6 +15,7 @@ from fedrag.core.identity import Asker, Purpose
 from fedrag.core.question import PassageFilter
 from fedrag.core.wire import ReleaseClass
 from retriever_node import audit
+from retriever_node.giving import patients_behind
 from retriever_node.ingest import ingest
 
 TREATING = (
@@ -65,12 +66,12 @@ def test_people_are_counted_once_and_unknown_ones_by_document(clinic) -> None:
     node = clinic.node
     passages = node.store.passages(ids(node))
     assert (len({one.document_id for one in passages}), len(passages)) == (4, 7)
-    assert node._patients(passages) == 3
+    assert patients_behind(passages, node.collections, node.store) == 3
     whose = node.store.provenance(ids(node))
     one_person = [one for one in passages if whose.get(one.passage_id) == whose[passages[0].passage_id]]
     assert len(one_person) > 1
-    assert node._patients(one_person) == 1
-    assert node._patients([]) == 0
+    assert patients_behind(one_person, node.collections, node.store) == 1
+    assert patients_behind([], node.collections, node.store) == 0
 
 
 def test_a_release_says_how_many_people_are_behind_it(workshop, clinic) -> None:
@@ -112,4 +113,4 @@ def test_public_text_has_no_patients_behind_it(workshop, clinic) -> None:
 
     (served,) = clinic.node.collections.values()
     public = replace(clinic.node, collections={served.id: replace(served, release_class=ReleaseClass.PUBLIC)})
-    assert public._patients(public.store.passages(ids(public))) == 0
+    assert patients_behind(public.store.passages(ids(public)), public.collections, public.store) == 0

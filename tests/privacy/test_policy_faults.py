@@ -21,12 +21,12 @@ from fedrag.core.deadline import Deadline
 from fedrag.core.errors import DeadlineExceeded
 from fedrag.core.exchange import OfferRequest
 from fedrag.core.wire import ReleaseClass
-from retriever_node import audit, extract, served, switch
-from retriever_node import node as node_module
+from retriever_node import audit, extract, finding, giving, offering, served, switch
 from retriever_node.node import RetrieverNode
 from retriever_node.policy import Grant, Processors, file, positions
 from retriever_node.policy.live import LivePolicy
 from retriever_node.policy.rules import Policy, Rule
+from retriever_node.sealing import Handles
 from retriever_node.service import create_app
 
 CANARY = "zirconquartz"
@@ -173,15 +173,15 @@ NEWLY_READ = {
 }
 """Faults in taking in a file that is new: it is written anew, with the same rules, when they are put in."""
 OFFERING = {
-    "extracting": patched(node_module, "extracts", BROKEN),
+    "extracting": patched(finding, "extracts", BROKEN),
     "encoding": patched(extract, "sentence_borders", BROKEN),
-    "ordering": patched(node_module, "told", BROKEN),
+    "ordering": patched(offering, "told", BROKEN),
 }
 RELEASING = {
     "processors": patched(Processors, "allow", BROKEN),
-    "cutting out": patched(node_module, "leaving", BROKEN),
-    "citing": patched(node_module, "cited", BROKEN),
-    "counting patients": patched(RetrieverNode, "_patients", BROKEN),
+    "cutting out": patched(giving, "leaving", BROKEN),
+    "citing": patched(giving, "cited", BROKEN),
+    "counting patients": patched(giving, "patients_behind", BROKEN),
     "looking again: error": patched(LivePolicy, "unchanged", BROKEN),
     "looking again: changed": patched(LivePolicy, "unchanged", lambda *_: False),
     "the clock jumps ahead": jumped(3_600),
@@ -259,7 +259,7 @@ def test_a_change_while_a_release_runs_holds_for_it(hospital, put_question, monk
     """Between the grant and the charge: the file is looked at once more inside the transaction."""
     store, passages = type(hospital.node.store), hospital.node.store.passages
     releasing = []
-    open_handles = RetrieverNode._open
+    open_handles = Handles.opened
 
     def opened(self, *args):
         releasing.append(True)
@@ -270,7 +270,7 @@ def test_a_change_while_a_release_runs_holds_for_it(hospital, put_question, monk
             change(hospital, monkeypatch)
         return passages(ids)
 
-    monkeypatch.setattr(RetrieverNode, "_open", opened)
+    monkeypatch.setattr(Handles, "opened", opened)
     monkeypatch.setattr(store, "passages", read)
     denied(hospital, put_question, "changed meanwhile")
     assert releasing
@@ -285,7 +285,7 @@ def test_a_policy_that_comes_too_late_is_a_denial(hospital, monkeypatch) -> None
     )  # fmt: skip
     assert len(hospital.node.offers(request, Deadline.after_ms(5_000)).offers) == 1
     hanging(hospital, monkeypatch)
-    monkeypatch.setattr(node_module, "search", BROKEN)
+    monkeypatch.setattr(finding, "search", BROKEN)
     with pytest.raises(DeadlineExceeded):
         hospital.node.offers(request, Deadline.after_ms(100))
 

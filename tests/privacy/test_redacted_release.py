@@ -112,7 +112,7 @@ def _of_another_version(node: RetrieverNode) -> RetrieverNode:
 
 def _altered(node: RetrieverNode) -> RetrieverNode:
     """Somebody wrote the original into the form's place."""
-    (path,) = (row[2] for row in node.store._connection.execute("PRAGMA database_list") if row[1] == "main")
+    (path,) = (row[2] for row in node.store._database.connection.execute("PRAGMA database_list") if row[1] == "main")
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE redacted SET form = replace(form, '[NAME]', 'Mr. Vennerholm')")
     return node

@@ -202,7 +202,7 @@ def test_a_step_that_takes_too_long_gives_nothing(node: RetrieverNode, monkeypat
 
 
 def _file(node: RetrieverNode) -> str:
-    (path,) = (row[2] for row in node.store._connection.execute("PRAGMA database_list") if row[1] == "main")
+    (path,) = (row[2] for row in node.store._database.connection.execute("PRAGMA database_list") if row[1] == "main")
     return str(path)
 
 

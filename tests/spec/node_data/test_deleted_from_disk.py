@@ -80,7 +80,7 @@ def test_a_checkpoint_that_a_reader_hinders_says_so(store, encoder, tmp_path: Pa
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM passages").fetchall()
         store.forget("c", "a")
-        store._connection.execute("PRAGMA busy_timeout = 10")
+        store._database.connection.execute("PRAGMA busy_timeout = 10")
         assert not store.checkpoint()
         assert b"CANARY-55" in log.read_bytes()
         reader.execute("COMMIT")

@@ -14,7 +14,8 @@ from fedrag.core.errors import ConfigError, InputError
 from fedrag.encoders.hashing import Hashing
 from retriever_node.documents import Unreadable
 from retriever_node.ingest import BATCH, ingest
-from retriever_node.store import Counts, PassageStore
+from retriever_node.store import PassageStore
+from retriever_node.store.catalogue import Counts
 
 
 def run(root: Path, store: PassageStore, encoder: Hashing, **more: object) -> tuple[int, int, int, int]:

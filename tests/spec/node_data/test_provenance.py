@@ -22,7 +22,9 @@ from retriever_node.calibration import Calibration, Calibrations
 from retriever_node.cli import app
 from retriever_node.documents import Document, PassageDraft
 from retriever_node.ingest import ingest
-from retriever_node.store import FORMAT, PassageStore, Provenance
+from retriever_node.store import PassageStore
+from retriever_node.store.people import Provenance
+from retriever_node.store.schema import FORMAT
 
 BUNDLE = written(bundle(of_visit("Condition", code=concept("Angina"), note=[{"text": "Brakspear feels well."}])))
 SUMMARY = clinical_document(

@@ -65,7 +65,7 @@ class Pair:
         self.readings = place / "readings" / "c"
         self.stores = [PassageStore.open(place / f"{n}.sqlite", encoder.identity) for n in ("kept", "plain")]
         key = self.stores[0].document_key.hex()
-        with self.stores[1]._writing() as database:
+        with self.stores[1]._database.writing() as database:
             database.execute("UPDATE settings SET value = ? WHERE name = 'document_key'", (key,))
 
     def run(self, **reader: object) -> tuple[IngestReport, list[str]]:

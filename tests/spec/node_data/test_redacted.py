@@ -22,7 +22,9 @@ from retriever_node.ingest import ingest
 from retriever_node.redacted import CategoryCount, RedactionReport, redact_collection, releasable
 from retriever_node.redaction import Redaction, redaction_of
 from retriever_node.salvage import salvage
-from retriever_node.store import PassageStore, Problem, RedactedForm
+from retriever_node.store import PassageStore
+from retriever_node.store.forms import RedactedForm
+from retriever_node.store.soundness import Problem
 from retriever_node.surrogates import Surrogates
 
 REDACTION = Redaction(pattern_detector())
@@ -428,7 +430,7 @@ def test_an_ingest_says_when_deleted_text_may_be_left(node, tmp_path: Path, monk
     """Another process reads while it ends: said in a sentence, the exit code is what it was; the next ingest is done
     with it."""
     folder, options = node
-    monkeypatch.setattr("retriever_node.store._BUSY_MS", 10)
+    monkeypatch.setattr("retriever_node.store.opening._BUSY_MS", 10)
     CliRunner().invoke(app, ["ingest", *options])
     with closing(sqlite3.connect(tmp_path / "home" / "passages.sqlite", isolation_level=None)) as reader:
         reader.execute("BEGIN")

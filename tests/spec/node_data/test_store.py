@@ -14,7 +14,10 @@ import pytest
 from fedrag.core.errors import ConfigError, FedragError, IntegrityError, Unavailable
 from retriever_node.calibration import Calibration, Calibrations
 from retriever_node.documents import Document, PassageDraft
-from retriever_node.store import FORMAT, Counts, PassageStore, Problem
+from retriever_node.store import PassageStore
+from retriever_node.store.catalogue import Counts
+from retriever_node.store.schema import FORMAT
+from retriever_node.store.soundness import Problem
 
 
 def document(name: str, collection: str = "c", version: str = "1") -> Document:
