@@ -113,5 +113,7 @@ class DescriptionWatch:
             self._catalogue = self._catalogue.with_description(description)
         except FedragError as error:
             _log.warning("description_refused", node=description.node, code=error.code)
+            if error.code == "stale_description":
+                self._catalogue = self._catalogue.refusing(description)
             return
         self._names[description.node] = description.name

@@ -21,20 +21,25 @@ from pydantic import Field
 from fedrag.core.collection import CollectionDescription
 from fedrag.core.errors import IntegrityError
 from fedrag.core.wire import Finite, NodeId, Vector, Wire, decode_vector, encode_vector
-from router.trust import Density, Record, Sums
+from router.density import Density
+from router.evidence import Sums, Trial
+from router.record import Record
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 _SCHEMA: Final = """
-CREATE TABLE records (node TEXT PRIMARY KEY, record TEXT NOT NULL, vouched INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE chain (
+CREATE TABLE IF NOT EXISTS records (
+    node TEXT PRIMARY KEY, record TEXT NOT NULL, vouched INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS chain (
     number INTEGER PRIMARY KEY, node TEXT NOT NULL, collection TEXT NOT NULL, version INTEGER NOT NULL,
     digest TEXT NOT NULL, previous TEXT NOT NULL, seen_at REAL NOT NULL
 );
-CREATE INDEX chain_by_collection ON chain (node, collection, digest);
+CREATE INDEX IF NOT EXISTS chain_by_collection ON chain (node, collection, digest);
 CREATE TABLE IF NOT EXISTS declared (
     node TEXT PRIMARY KEY, organisation TEXT NOT NULL, vouched INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 """
+_DROPPED: Final = {1: ("records", "chain"), 2: ("records",)}
 Numbers = tuple[Annotated[Finite, Field(ge=0)], ...]
 Signed = tuple[Finite, ...]
 
@@ -62,8 +67,7 @@ class KeptRecord(Wire):
     masses: Numbers
     proved: tuple[Vector, ...]
     proved_masses: Numbers
-    probes: tuple[Numbers, Numbers, Signed]
-    questions: tuple[Numbers, Numbers, Signed]
+    sums: dict[Trial, tuple[Numbers, Numbers, Signed]]
     denied: Annotated[Finite, Field(ge=0)]
     vouched: bool
 
@@ -74,8 +78,7 @@ class KeptRecord(Wire):
             masses=tuple(record.claims.masses.tolist()),
             proved=tuple(map(encode_vector, record.proved.vectors)),
             proved_masses=tuple(record.proved.masses.tolist()),
-            probes=_columns(record.probes),
-            questions=_columns(record.questions),
+            sums={trial: _columns(record.sums[trial]) for trial in Trial},
             denied=record.denied,
             vouched=record.vouched,
         )
@@ -84,8 +87,7 @@ class KeptRecord(Wire):
         return Record(
             _density(self.claims, self.masses, dimension),
             _density(self.proved, self.proved_masses, dimension),
-            Sums(*(np.array(one, dtype=np.float64) for one in self.probes)),
-            Sums(*(np.array(one, dtype=np.float64) for one in self.questions)),
+            {trial: Sums(*(np.array(one, dtype=np.float64) for one in self.sums[trial])) for trial in Trial},
             self.denied,
             self.vouched,
         )
@@ -121,10 +123,9 @@ class TrustStore:
         self._connection.execute("PRAGMA synchronous = NORMAL")
         with self._transaction() as connection:
             found = connection.execute("PRAGMA user_version").fetchone()[0]
-            if found == 1:  # what was seen is seen again; what the operator said stays
-                for table in ("records", "chain"):
+            if found < FORMAT:  # what was seen is seen again; what the operator said stays, and of format 2 the chain
+                for table in _DROPPED.get(found, ()):
                     connection.execute(f"DROP TABLE {table}")
-            if found < FORMAT:
                 for statement in _SCHEMA.split(";"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {FORMAT}")

@@ -28,7 +28,7 @@ from fedrag.core.question import AskRequest, PassageFilter, Question
 from fedrag.core.wire import FloatMatrix, FloatVector, NodeId, ReleaseClass, new_request_id
 from fedrag.pipeline import Federation
 from fedrag.trust import TrustBook
-from router.trust import Standing
+from router.record import Standing
 
 POOL: Final = 24
 """Askers; one of them is replaced by another now and then."""
@@ -87,7 +87,7 @@ class Prober:
         )
         asker = self._random.choice(self._askers)
         answered = await put(request, new_request_id(), asker, self._config.limits, policy, parts)
-        self._book.observe(answered, probe=True)
+        self._book.observe(answered, about=node)
         self._askers[self._random.randrange(POOL)] = self._asker() if self._random.random() < 1 / POOL else asker
 
     def _whom(self, now_s: float) -> list[NodeId]:

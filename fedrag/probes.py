@@ -11,8 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from fedrag.core.wire import FloatMatrix
-from router.trust import Record
+from fedrag.core.wire import FloatMatrix, FloatVector
+from router.evidence import Trial
+from router.record import Record
 
 WAYS: Final = (
     "What is {}?",
@@ -28,7 +29,6 @@ WAYS: Final = (
 PER_PROTOTYPE: Final = 3
 PER_HOSPITAL: Final = 12
 """At least, however few prototypes it has."""
-_LOOKED_AT: Final = 64
 
 
 @cache
@@ -47,19 +47,26 @@ def about(record: Record, pool: FloatMatrix, used: Collection[int], wanted: int 
 
     A hospital that claims nothing comparable is asked anything.
     """
-    number = len(record.claims.masses)
-    taken, chosen = set(used), list[int]()
+    number, free = len(record.claims.masses), np.ones(len(pool), dtype=np.bool_)
+    free[list(used)] = False
     if not number:
-        return [row for row in range(len(pool)) if row not in taken][: PER_HOSPITAL if wanted is None else wanted]
-    each = max(PER_PROTOTYPE, -(-PER_HOSPITAL // number))
+        return [int(row) for row in np.flatnonzero(free)[: PER_HOSPITAL if wanted is None else wanted]]
+    each, chosen = max(PER_PROTOTYPE, -(-PER_HOSPITAL // number)), list[int]()
     lengths = np.maximum(np.linalg.norm(record.claims.vectors, axis=1, keepdims=True), 1e-9)
     similarities = (record.claims.vectors / lengths) @ pool.T
-    for at in np.lexsort((-record.claims.masses, record.probes.claimed[:-1])):
-        near = np.argsort(-similarities[at], kind="stable")[: _LOOKED_AT + len(taken)]
-        mine = [int(row) for row in near if int(row) not in taken][:each]
-        taken.update(mine)
+    for at in np.lexsort((-record.claims.masses, record.sums[Trial.PROBE].claimed[:-1])):
+        mine = _first(np.where(free, similarities[at], -np.inf), min(each, int(free.sum())))
+        free[mine] = False
         chosen += mine
     return chosen if wanted is None else chosen[:wanted]
+
+
+def _first(values: FloatVector, number: int) -> list[int]:
+    """Positions of the highest, in their order; of those that tie the first."""
+    if number <= 0:
+        return []
+    high = np.flatnonzero(values >= np.partition(values, -number)[-number])
+    return [int(at) for at in high[np.argsort(-values[high], kind="stable")][:number]]
 
 
 def question_about(title: str) -> str:

@@ -17,9 +17,12 @@ from fedrag.core.protocols import Encoder, RoutingPolicy
 from fedrag.core.wire import NodeId, ReleaseClass
 from fedrag.kept_trust import Link, TrustStore
 from fedrag.pipeline import Answered
+from router.believed import claims_of
 from router.catalogue import Catalogue
-from router.trust import Record, Sighting, Standing, Trust, sighting
-from router.trusted import Trusted, claims_of
+from router.evidence import Trial
+from router.record import Record, Standing
+from router.trust import Sighting, Trust, sighting
+from router.trusted import Trusted
 
 SAVED_EVERY_S: Final = 30.0
 HALF_LIFE_DAYS: Final = 60.0
@@ -27,6 +30,7 @@ HALF_LIFE_DAYS: Final = 60.0
 WAITING: Final = 1_000
 TITLES: Final = 500
 _BROKEN: Final = frozenset({Link.FORK, Link.ROLLBACK, Link.RESTORED})
+_TRIALS: Final = {Trial.PROBE: "probes", Trial.OTHERS: "probes of others", Trial.QUESTION: "questions"}
 _log = structlog.get_logger()
 
 
@@ -44,13 +48,14 @@ class TrustBook:
         self._store, self._encoder, self._catalogue, self._clock = store, encoder, catalogue, clock
         self._means, self._dimension = encoder.identity.comparable_with, encoder.identity.dimension
         self._lock = threading.Lock()
-        self._heard: deque[tuple[Answered, bool]] = deque(maxlen=WAITING)
+        self._heard: deque[tuple[Answered, NodeId | None]] = deque(maxlen=WAITING)
         self._titles: deque[tuple[NodeId, str]] = deque(maxlen=TITLES)
         kept = store.records(self._dimension)
         self._vouched = {node: vouched for node, (_, vouched) in kept.items()}
         self._trust = Trust({node: record for node, (record, _) in kept.items()})
         self._given = self._trust
-        self._followed: tuple[CollectionDescription, ...] | None = None
+        self._followed: Catalogue | None = None
+        self._linked: dict[tuple[NodeId, NodeId], CollectionDescription] = {}
         self._declared = store.declared()
         self._unsaved: set[NodeId] = set()
         self._saved_s = self._faded_s = clock()
@@ -79,18 +84,19 @@ class TrustBook:
             made[name] = now
         return made
 
-    def observe(self, answered: Answered, *, probe: bool = False) -> None:
-        if (answered.asked is not None and answered.asked.hop.filter is None) or probe:
-            self._heard.append((answered, probe))
+    def observe(self, answered: Answered, *, about: NodeId | None = None) -> None:
+        """`about`: whom it was a probe of."""
+        if (answered.asked is not None and answered.asked.hop.filter is None) or about is not None:
+            self._heard.append((answered, about))
 
     def follow(self) -> None:
         """Take note of descriptions that changed."""
-        collections = self._catalogue().collections()
-        if collections is not self._followed:
+        catalogue = self._catalogue()
+        if catalogue is not self._followed:
             with self._lock:
-                if collections is not self._followed:
-                    self._follow(collections)
-                    self._followed = collections
+                if catalogue is not self._followed:
+                    self._follow(catalogue)
+                    self._followed = catalogue
 
     def settle(self) -> None:
         """Work off what was observed; keep it now and then."""
@@ -101,9 +107,9 @@ class TrustBook:
         with self._lock:
             now_s, trust = self._clock(), self._trust
             while self._heard:
-                answered, probe = self._heard.popleft()
+                answered, about = self._heard.popleft()
                 seen = seen_in(answered, self._encoder)
-                trust = trust.after(seen, probe=probe)
+                trust = trust.after(seen, about=about)
                 self._unsaved |= seen.found.keys() & trust.records.keys()
                 self._titles.extend(_public_titles(answered))
             if now_s - self._faded_s > 3600:
@@ -118,8 +124,11 @@ class TrustBook:
             self._save()
             self._store.close()
 
-    def _follow(self, collections: tuple[CollectionDescription, ...]) -> None:
-        broken = {one.node for one in collections if self._link(one) in _BROKEN}
+    def _follow(self, catalogue: Catalogue) -> None:
+        collections, stale = catalogue.collections(), catalogue.stale
+        said = [one for one in collections if one.node not in stale]
+        said += [one for described in stale.values() for one in described.collections]
+        broken = {one.node for one in said if self._link(one) in _BROKEN}
         declared, claims = self._store.declared(), claims_of(collections, self._means, self._dimension)
         new = {node for node, one in declared.items() if one.vouched > self._vouched.get(node, 0)} & claims.keys()
         kept = {
@@ -138,35 +147,23 @@ class TrustBook:
         self._publish(replace(trust, records=records))
 
     def _link(self, described: CollectionDescription) -> Link:
-        link = self._store.follow(described)
+        name = (described.node, described.collection)
+        if self._linked.get(name) is described:
+            return Link.SAME
+        link, self._linked[name] = self._store.follow(described), described
         if link in _BROKEN or link is Link.GAP:
             _log.warning("description_out_of_order", node=described.node, link=str(link), version=described.version)
         return link
 
     def _publish(self, trust: Trust) -> None:
         self._trust = trust
-        if trust.organisations != self._given.organisations or _changed(self._given, trust):
+        if not trust.counts_as(self._given):
             self._given = trust
 
     def _save(self) -> None:
         records = self._trust.records
         self._store.put({node: (records[node], self._vouched.get(node, 0)) for node in self._unsaved & records.keys()})
         self._unsaved, self._saved_s = set(), self._clock()
-
-
-def _changed(before: Trust, now: Trust) -> bool:
-    if before.records.keys() != now.records.keys():
-        return True
-    return any(
-        record is not before.records[node]
-        and (
-            not record.claims.same(before.records[node].claims)
-            or now.standing(node) is not before.standing(node)
-            or record.words != before.records[node].words
-            or not np.array_equal(record.counted(), before.records[node].counted())
-        )
-        for node, record in now.records.items()
-    )
 
 
 def seen_in(answered: Answered, encoder: Encoder) -> Sighting:
@@ -229,9 +226,10 @@ def why(trust: Trust, node: NodeId) -> str:
     record = trust.records[node]
     claimed, counted = float(record.claims.masses.sum()), float(record.counted().sum())
     parts = [f"{counted:.0f} of {claimed:.0f} described passages count" if claimed else "describes itself in words"]
-    for name, sums in (("probes", record.probes), ("questions", record.questions)):
-        if float(sums.claimed.sum()) > 0:
-            parts.append(f"{name}: found {float(sums.found.sum()):.1f} of {float(sums.claimed.sum()):.1f} claimed")
+    for trial, sums in record.sums.items():
+        found, of = float(sums.found.sum()), float(sums.claimed.sum())
+        if of > 0:
+            parts.append(f"{_TRIALS[trial]}: found {found:.1f} of {of:.1f} claimed")
     if record.denied > 0:
         parts.append(f"offers contradicted its description {record.denied:.1f} times")
     if record.vouched:

@@ -1,11 +1,12 @@
 """The catalogue follows the members: newcomers soon, the dead left alone and found again, leavers forgotten."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
 from fedrag.circuit import CircuitBreaker
-from fedrag.core.collection import NodeDescription
+from fedrag.core.collection import CollectionDescription, EncoderIdentity, NodeDescription
 from fedrag.core.errors import Unavailable
 from fedrag.core.protocols import Reply
 from fedrag.descriptions import REFRESH_S, DescriptionWatch
@@ -107,3 +108,37 @@ async def test_a_hospital_that_hangs_holds_up_nobody(breaker, clock, monkeypatch
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert len(asyncio.all_tasks()) < len(before)
+
+
+async def test_a_description_that_goes_back_is_refused_and_told(breaker, clock) -> None:
+    """The catalogue keeps what it knew, and names who says otherwise now; until it says so no longer."""
+    hospital = Hospital("a")
+    versions = {
+        version: CollectionDescription(
+            node="a",
+            collection="guidelines",
+            version=version,
+            encoder=EncoderIdentity(
+                name="e", weights_sha256="0" * 64, precision="fp32", dimension=3, maximum_tokens=8, languages=("en",)
+            ),
+            release_class="public",
+            passages=version,
+            described_at=datetime(2026, 1, 1, tzinfo=UTC),
+        )
+        for version in (1, 2)
+    }
+
+    coming = iter((2, 1, 1, 2))
+
+    async def describe(deadline):
+        described = NodeDescription(node="a", name="A", public_key=KEY, collections=(versions[next(coming)],))
+        return Reply(described, 1)
+
+    hospital.describe = describe
+    members = {"a": hospital}
+    watch, told = DescriptionWatch(lambda: members, breaker, clock), []
+    for _ in range(4):
+        await watch.refresh()
+        told.append([one.collections[0].version for one in watch.catalogue().stale.values()])
+        assert [one.version for one in watch.catalogue().collections()] == [2]
+    assert told == [[], [1], [1], []]

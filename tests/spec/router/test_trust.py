@@ -6,24 +6,14 @@ import numpy as np
 import pytest
 
 from fedrag.core.collection import EncoderIdentity
-from fedrag.evaluation import hijacking
+from fedrag.evaluation import hijacked_courses
 from fedrag.evaluation.hijacking import Attack, Forgery, World
-from router.trust import (
-    DENIED,
-    HELD,
-    MOST,
-    SURE,
-    Density,
-    Record,
-    Seen,
-    Standing,
-    Sums,
-    Trust,
-    log_odds,
-    moved,
-    sighting,
-    surprise,
-)
+from fedrag.evaluation.newcomers import Known, newcomer
+from router.density import Density, moved
+from router.evidence import LIKELY, SURE, WHOLE, Seen, Sums, Trial
+from router.record import DENIED, Record, Standing
+from router.surprise import HELD, MOST, log_odds, surprises
+from router.trust import Trust, sighting
 
 DIMENSION = 48
 NODES = tuple(f"hospital-{at}" for at in range(8))
@@ -62,8 +52,8 @@ def test_forged_descriptions_win_nothing_from_the_first_question(world, forgery,
     """Believed, they hijack; seen through, they are not among the first three at a single question."""
     attack = Attack(NODES[1 : 1 + number], NODES[0], forgery)
     questions = list(range(25))
-    believing = hijacking.undefended(world, attack, questions, seed=0)
-    course, trust = hijacking.defended(world, attack, questions, seed=0)
+    believing = hijacked_courses.undefended(world, attack, questions, seed=0)
+    course, trust = hijacked_courses.defended(world, attack, questions, seed=0)
     assert np.mean(believing.hijacked(attack.malicious, 3)) > 0.5
     assert sum(course.hijacked(attack.malicious, 3)) == 0
     assert all(trust.standing(node) is Standing.BELIEVED for node in NODES if node not in attack.malicious)
@@ -73,23 +63,22 @@ def test_forged_descriptions_win_nothing_from_the_first_question(world, forgery,
 def test_who_turns_after_the_audit_loses_it_at_once(world) -> None:
     """The jump is seen in the description itself, before any probe."""
     attack = Attack((NODES[1],), NODES[0], Forgery.PROXIES, late=True)
-    course, trust = hijacking.defended(world, attack, list(range(25)), seed=0)
+    course, trust = hijacked_courses.defended(world, attack, list(range(25)), seed=0)
     assert sum(course.hijacked(attack.malicious, 3)) == 0
     assert trust.standing(NODES[1]) is not Standing.BELIEVED
 
 
 def test_honest_hospitals_lose_nothing(world) -> None:
-    believing, trusting, trust = hijacking.honest_recall(world, list(range(0, 200, 5)), seed=0)
+    believing, trusting, trust = hijacked_courses.honest_recall(world, list(range(0, 200, 5)), seed=0)
     assert trusting == believing
     assert {trust.standing(node) for node in NODES} == {Standing.BELIEVED}
 
 
-@pytest.mark.parametrize("probed", [True, False])
-def test_a_newcomer_is_chosen_for_its_own_topics(world, probed) -> None:
-    known = hijacking.without(world, NODES[3])
-    made = hijacking.newcomer(world, NODES[3], known, probed=probed, seed=1)
+@pytest.mark.parametrize(("known", "most"), [(Known.BELIEVED, 0), (Known.AUDITED, 0), (Known.ASKED, 20)])
+def test_a_newcomer_is_chosen_for_its_own_topics(world, known, most) -> None:
+    made = newcomer(world, NODES[3], known, seed=1)
     assert made.before is not None
-    assert made.before <= (0 if probed else 20)
+    assert made.before <= most
 
 
 def test_what_is_not_seen_counts_for_nothing(world) -> None:
@@ -154,17 +143,21 @@ def cluster(random, number=60, length=0.6):
     return rows.astype(np.float32)
 
 
+def surprise(claims, question, *best):
+    return surprises(claims, claims.means(question), np.array(best)).tolist()
+
+
 def test_members_surprise_as_often_as_they_should() -> None:
     """Of held-out members as questions: x is about exponential with the mean 1, and never above what HELD allows."""
     random = np.random.default_rng(0)
-    surprises = []
+    made = []
     for _ in range(200):
         rows = cluster(random)
         held, question = rows[:-1], rows[-1]
         claims = Density(held.mean(axis=0, keepdims=True), np.array([59.0]))
-        surprises.append(surprise(claims, question, float((held @ question).max())))
-    assert 0.2 < np.mean(surprises) < HELD
-    assert np.mean(np.array(surprises) > 6) < 0.02
+        made += surprise(claims, question, (held @ question).max())
+    assert 0.2 < np.mean(made) < HELD
+    assert np.mean(np.array(made) > 6) < 0.02
 
 
 def test_other_documents_surprise_and_more_so_the_more_are_claimed() -> None:
@@ -175,8 +168,8 @@ def test_other_documents_surprise_and_more_so_the_more_are_claimed() -> None:
     others[:, 0] += 0.25
     others /= np.linalg.norm(others, axis=1, keepdims=True)
     mean, question = rows[:-1].mean(axis=0, keepdims=True), rows[-1]
-    best = float((others @ question).max())
-    modest, bold = (surprise(Density(mean, np.array([mass])), question, best) for mass in (59.0, 590.0))
+    best = (others @ question).max()
+    ((modest,), (bold,)) = (surprise(Density(mean, np.array([mass])), question, best) for mass in (59.0, 590.0))
     assert modest > 3 * HELD
     assert bold == pytest.approx(min(MOST, 10 * modest), rel=0.01)
     assert log_odds(modest) < 0 < log_odds(HELD)
@@ -184,7 +177,10 @@ def test_other_documents_surprise_and_more_so_the_more_are_claimed() -> None:
 
 def test_one_question_cannot_refute_alone_nor_long_praise_protect() -> None:
     """Sums of log-odds stop at ±SURE: after a hundred good questions two or three bad ones bring it down."""
-    good, bad = (Seen(np.ones(1), 1.0, 1.0, odds, 0.0) for odds in (log_odds(0.0), log_odds(MOST)))
+    good, bad = (
+        Seen(np.ones(1), claimed=1.0, found=1.0, odds=odds, telling=1.0, denied=0.0)
+        for odds in (log_odds(0.0), log_odds(MOST))
+    )
     assert log_odds(MOST) > -SURE
     sums = Sums.nothing(1)
     for _ in range(100):
@@ -201,5 +197,74 @@ def test_claims_above_what_its_own_offers_admit_of_are_lies(world) -> None:
     query = world.held[NODES[0]][0]
     trust = Trust({"liar": Record.beginning(Density(query[None, :], np.array([50.0])))})
     for _ in range(3):
-        trust = trust.after(sighting(query, {"liar": np.array([0.3])}), probe=True)
+        trust = trust.after(sighting(query, {"liar": np.array([0.3])}), about="liar")
     assert trust.standing("liar") is Standing.DISTRUSTED
+
+
+def seen(*, claimed=1.0, found=1.0, odds=0.0, telling=1.0, of=(1.0,)) -> Seen:
+    return Seen(np.array(of), claimed, found, odds, telling, denied=0.0)
+
+
+@pytest.fixture
+def two() -> Record:
+    """Claims 30 passages here and 10 there."""
+    return Record.beginning(Density(np.eye(4, dtype=np.float32)[:2], np.array([30.0, 10.0])))
+
+
+@pytest.mark.parametrize(("trial", "counted"), [(Trial.PROBE, 40), (Trial.OTHERS, 0), (Trial.QUESTION, 40)])
+def test_probes_of_others_claims_support_nothing(two, trial, counted) -> None:
+    """All that was claimed was found, ten times, at each of both."""
+    for _ in range(10):
+        two = two.after(seen(odds=1.0, of=(1.0, 1.0)), trial)
+    assert two.counted().sum() == counted
+
+
+def test_what_it_really_has_does_not_keep_a_broad_claim_alive(two) -> None:
+    """Found at a hundred probes of others, which lie about its own documents; missed at three where it claims."""
+    for _ in range(100):
+        two = two.after(seen(odds=log_odds(0.0), of=(1.0, 0.0)), Trial.OTHERS)
+    for _ in range(3):
+        two = two.after(seen(found=0.02, odds=log_odds(MOST), of=(1.0, 0.0)), Trial.PROBE)
+    assert two.standing is Standing.AUDIT
+
+
+def test_small_claims_are_looked_at_together_unless_refuted() -> None:
+    """Four with log-odds of 1 each come to more than ten to one; one of them refuted, the other three do still."""
+    record = Record.beginning(Density(np.eye(4, dtype=np.float32), np.full(4, 10.0)))
+    counted = []
+    for of in np.eye(4):
+        record = record.after(seen(claimed=0.05, found=0.05, odds=1.0, of=of), Trial.PROBE)
+        counted.append(record.counted().sum())
+    assert counted == [0, 0, 40, 40]
+    for _ in range(2):
+        record = record.after(seen(odds=log_odds(MOST), found=0.0, of=np.eye(4)[3]), Trial.PROBE)
+    assert record.counted().tolist() == [10, 10, 10, 0]
+
+
+def test_others_that_hold_more_refute_nobody_who_holds_what_it_claims() -> None:
+    """A tenth of what was claimed was found: refuted, where its own passages do not speak for it; else open."""
+    for odds, refuted in ((0.0, True), (LIKELY / WHOLE, False)):
+        sums = Sums.nothing(1)
+        for _ in range(round(WHOLE)):
+            sums = sums.plus(np.array([1.0, 0.0]), seen(found=0.1, odds=odds))
+        sums = Sums(sums.claimed, sums.found, np.round(sums.odds, 9))
+        assert sums.refuted(WHOLE)[0] == refuted
+        assert not sums.supported[0]
+
+
+def test_a_question_tells_as_much_as_others_would_have_failed_at_it() -> None:
+    """A small hospital claims next to nothing beside a large one. Where two others lack what it holds a probe tells
+    all, where they have the same no more than the share that is claimed."""
+    random = np.random.default_rng(0)
+    rows = cluster(random)
+    query, mean = rows[-1], rows[:-1].mean(axis=0, keepdims=True)
+    small = Record.beginning(Density(mean, np.array([59.0])))
+    large = Record.beginning(Density(mean, np.array([1e6])), vouched=True)
+    best = float((rows[:-1] @ query).max())
+    for others, tells in ((best - 0.35, True), (best, False)):
+        shown = {"small": best, "large": others, "other": others}
+        trust = Trust({"small": small, "large": large})
+        after = trust.after(sighting(query, {node: np.array([one]) for node, one in shown.items()}), about="small")
+        odds = float(after.records["small"].sums[Trial.PROBE].odds[0])
+        assert (odds > 1) == tells
+        assert (odds < 0.01) == (not tells)

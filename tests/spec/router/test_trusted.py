@@ -8,9 +8,10 @@ import pytest
 from fedrag.core.collection import CollectionDescription, EncoderIdentity, Prototype
 from fedrag.core.protocols import RoutingLimits
 from fedrag.core.wire import encode_vector
+from router.believed import claims_of
 from router.policies.mixture import MixtureRouting, Settings
 from router.trust import Trust
-from router.trusted import Trusted, claims_of
+from router.trusted import Trusted
 
 ENCODER = EncoderIdentity(
     name="made", weights_sha256="0" * 64, precision="fp32", dimension=8, maximum_tokens=8, languages=("en",)
@@ -61,3 +62,22 @@ def test_where_nobody_is_believed_the_cap_is_used_up(collections) -> None:
     trust = Trust().described(claims_of(collections, MEANS, 8))
     decision = Trusted(MixtureRouting(Settings()), trust).route(AXES[0], MEANS, collections, LIMITS)
     assert {*decision.selected} == {one.node for one in collections}
+
+
+@pytest.mark.parametrize(("passages", "asked"), [(40, True), (1, False)])
+def test_who_is_in_audit_is_asked_besides_about_what_it_would_be_asked_if_believed(passages, asked) -> None:
+    """At about a quarter of the questions of which it claims a half; at none where it claims a fortieth."""
+    questions = AXES[0] + 0.01 * np.random.default_rng(0).standard_normal((80, 8)).astype(np.float32)
+    known = described(0)
+    joins = described(0).model_copy(
+        update={
+            "node": "hospital-9",
+            "passages": passages,
+            "prototypes": (known.prototypes[0].model_copy(update={"mass": passages}),),
+        }
+    )
+    claims = claims_of((known, joins), MEANS, 8)
+    trusted = Trusted(MixtureRouting(Settings()), Trust().described(claims, vouched=["hospital-0"]))
+    decisions = [trusted.route(question, MEANS, (known, joins), LIMITS) for question in questions]
+    besides = sum("hospital-9" in decision.selected for decision in decisions)
+    assert 10 <= besides <= 30 if asked else besides == 0

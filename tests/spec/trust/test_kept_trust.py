@@ -9,7 +9,10 @@ import pytest
 from fedrag import probes
 from fedrag.core.collection import CollectionDescription, EncoderIdentity
 from fedrag.kept_trust import Declared, Link, TrustStore
-from router.trust import Density, Record, Trust, sighting
+from router.density import Density
+from router.evidence import Trial
+from router.record import Record
+from router.trust import Trust, sighting
 
 ENCODER = EncoderIdentity(
     name="made", weights_sha256="0" * 64, precision="fp32", dimension=4, maximum_tokens=8, languages=("en",)
@@ -95,18 +98,39 @@ def test_what_the_operator_said_outlives_the_first_format(place) -> None:
     again.close()
 
 
+def test_what_was_seen_under_the_second_format_is_seen_again(place) -> None:
+    """It did not tell probes apart by whose claims they were about; chain and declarations stay."""
+    first = description(1, 10)
+    store = TrustStore(place)
+    store.follow(first)
+    store.declare("oakmere", "trust-a")
+    store.put({"oakmere": (Record.beginning(Density.nothing(4)), 0)})
+    store.close()
+    database = sqlite3.connect(place)
+    database.execute("PRAGMA user_version = 2")
+    database.execute("UPDATE records SET record = '{}'")
+    database.commit()
+    database.close()
+    again = TrustStore(place)
+    assert again.records(4) == {}
+    assert again.follow(first) is Link.SAME
+    assert again.declared()["oakmere"].organisation == "trust-a"
+    again.close()
+
+
 def test_records_come_back_as_they_were(place) -> None:
     claims = Density(np.eye(4, dtype=np.float32)[:2], np.array([5.0, 7.0]))
     trust = Trust({"oakmere": Record.beginning(claims, vouched=True)})
-    trust = trust.after(sighting(np.eye(4, dtype=np.float32)[0], {"oakmere": np.array([0.9])}), probe=True)
+    trust = trust.after(sighting(np.eye(4, dtype=np.float32)[0], {"oakmere": np.array([0.9])}), about="oakmere")
     store = TrustStore(place)
     store.put({"oakmere": (trust.records["oakmere"], 3)})
     ((record, vouched),) = store.records(4).values()
     assert vouched == 3
     assert record.claims.same(claims)
     assert record.proved.same(claims)
-    assert record.probes.found.tolist() == trust.records["oakmere"].probes.found.tolist()
-    assert record.probes.odds.tolist() == trust.records["oakmere"].probes.odds.tolist()
+    for test in Trial:
+        assert record.sums[test].found.tolist() == trust.records["oakmere"].sums[test].found.tolist()
+        assert record.sums[test].odds.tolist() == trust.records["oakmere"].sums[test].odds.tolist()
     assert store.records(5) == {}
     store.close()
 
