@@ -17,7 +17,7 @@ from fedrag.core.question import Question
 from reasoner.backends import Surroundings, extractive
 from reasoner.chat import ChatModel
 from reasoner.heads import load
-from reasoner.instructions import disarmed
+from reasoner.instructions import SUSPECT, cleared
 from reasoner.language_model import LanguageModel
 from reasoner.prompts import FENCE_BYTES
 from reasoner.strategies import STRATEGIES, Parts, Strategy, Unreadable, chains_of
@@ -29,6 +29,9 @@ RESERVED_MS: Final = 1500.0
 RESERVED_SHARE: Final = 0.3
 CHECK_MS: Final = 800.0
 """With less left, steps are not checked against what they cite."""
+ENCODE_MS: Final = 3000.0
+"""With less left, only the words of passages say whether they address their reader."""
+_SPENT: Final = ("retries", "prompt_tokens", "completion_tokens", "thinking_tokens")
 
 
 class Generation(Config):
@@ -77,11 +80,28 @@ class Generative:
         """Always an answer or an abstention; never raises for what the model or its server does."""
         if not evidence.passages and self.parts.sources is None:
             return await self.fallback.reason(question, evidence, deadline)
-        evidence, found = disarmed(evidence)
-        made = await self._reasoned(question, evidence, deadline)
+        there = self.parts.encoder if deadline.remaining_ms() > ENCODE_MS else None
+        read = await asyncio.to_thread(cleared, evidence, there, question)
+        made = await self._reasoned(question, read.sure, deadline)
+        if read.sure is not read.evidence and self.parts.sources is None and made.abstained is not None:
+            made = await self._at_last(question, read.evidence, made, deadline)
         if not made.report.fallback and deadline.remaining_ms() > CHECK_MS:
-            made = await asyncio.to_thread(judged, made, evidence, self.parts.encoder)
-        return made.model_copy(update={"report": made.report.model_copy(update={"instructions_found": found})})
+            made = await asyncio.to_thread(judged, made, read.evidence, self.parts.encoder)
+        return made.model_copy(update={"report": made.report.model_copy(update={"instructions_found": read.found})})
+
+    async def _at_last(
+        self, question: Question, evidence: Evidence, before: Reasoning, deadline: Deadline
+    ) -> Reasoning:
+        """With what is in doubt as well, where the rest of the evidence did not answer; what it then says is believed
+        the less."""
+        if before.report.fallback or deadline.remaining_ms() < RESERVED_MS:
+            return before
+        made = await self._reasoned(question, evidence, deadline)
+        spent = {name: getattr(before.report, name) + getattr(made.report, name) for name in _SPENT}
+        if made.abstained is not None or made.report.fallback:
+            return before.model_copy(update={"report": before.report.model_copy(update=spent)})
+        report = made.report.model_copy(update=spent)
+        return made.model_copy(update={"report": report, "confidence": made.confidence * SUSPECT})
 
     async def _reasoned(self, question: Question, evidence: Evidence, deadline: Deadline) -> Reasoning:
         left = deadline.remaining_ms()
@@ -134,6 +154,7 @@ def generative(backend: str, model: ChatModel, settings: Generation, surrounding
         head=load().confidence.model,
         backend=backend,
         fence=lambda: surroundings.entropy(FENCE_BYTES).hex(),
+        left_out=surroundings.left_out,
     )
     return Generative(
         parts=parts,

@@ -1,49 +1,26 @@
-"""What the search for injections costs honest documents: sentences that it wrongly leaves out."""
+"""What the search for injections costs honest documents: sentences that are left out or read last without need."""
 
-import gzip
-import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
+from fedrag.core.protocols import Encoder
 from fedrag.evaluation.report import Cell, Table
-from fedrag.evaluation.run import Run, records
+from fedrag.evaluation.run import Run
 from fedrag.example_federation import examples_folder
-from reasoner.instructions import commands
+from reasoner.addressed import Doubt
+from reasoner.instructions import read
 from reasoner.sentences import spans
+from reasoner.training.documents import honest_documents
 
-MOST: Final = 20_000
+MOST: Final = 6000
 """Sentences of each kind of document that are looked at."""
 
 
-def benign_loss(run: Run) -> Table:
+def benign_loss(run: Run, encoder: Encoder) -> Table:
     rows: list[tuple[Cell, ...]] = []
-    for name, texts in _documents(run.data):
-        every = sum(len(spans(text)) for text in texts)
-        chosen = texts[:: -(-every // MOST)]
-        looked_at = sum(len(spans(text)) for text in chosen)
-        lost = [len(commands(text)) for text in chosen]
-        rows.append((name, len(chosen), looked_at, sum(lost), sum(lost) / looked_at, sum(map(bool, lost))))
-    columns = ("documents", "number", "sentences", "left out", "share", "documents touched")
-    return Table("Sentences of honest documents left out", columns, tuple(rows))
-
-
-def _documents(data: Path | None) -> Iterator[tuple[str, list[str]]]:
-    """Those that are there."""
-    hospitals = sorted((examples_folder() / "hospitals").rglob("*.md"))
-    yield "the example hospitals'", [file.read_text(encoding="utf-8") for file in hospitals]
-    for name, package, file, field in (
-        ("PubMedQA abstracts", "pubmedqa", "corpus_dev.jsonl", "text"),
-        ("MedQuAD answers", "medquad_liveqa", "corpus.jsonl.gz", "answer"),
-        ("clinical notes", "clinical_notes", "encounters_dev.jsonl", "note"),
-        ("SciFact abstracts", "scifact", "corpus.jsonl.gz", "text"),
-    ):
-        if data is not None and (data / package / file).is_file():
-            yield name, [str(one[field]) for one in _records(data / package / file) if one[field]]
-
-
-def _records(path: Path) -> list[dict[str, object]]:
-    if path.suffix != ".gz":
-        return records(path)
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+    for name, texts in honest_documents(examples_folder() / "hospitals", run.data):
+        chosen = texts[:: -(-sum(len(spans(text)) for text in texts) // MOST)]
+        doubts = [doubt for text in chosen for one in read([text], encoder) for doubt in one.doubts]
+        lost, last = (sum(one is which for one in doubts) for which in (Doubt.CERTAIN, Doubt.DOUBTFUL))
+        rows.append((name, len(chosen), len(doubts), lost, lost / len(doubts), last, last / len(doubts)))
+    columns = ("documents", "number", "sentences", "left out", "share", "read last", "share read last")
+    return Table("Sentences of honest documents", columns, tuple(rows))

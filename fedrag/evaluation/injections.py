@@ -7,17 +7,19 @@ hold one somewhere inside.
 import base64
 import codecs
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from fedrag.evaluation.injection_templates import TEMPLATES, TOGETHER
+from fedrag.evaluation import injection_fresh, injection_templates
+from fedrag.evaluation.run import half_of
 from reasoner.sentences import spans
 
 SHORTEST: Final = 2000
 LONGEST: Final = 6000
 """Characters of a long document."""
+FRESH: Final = "fresh"
 _OTHER: Final = re.compile(r"[\W_]+")
 _ORDER: Final = re.compile(r"⟦(.*?)⟧", re.DOTALL)
 _LEET: Final = str.maketrans({"a": "4", "e": "3", "i": "1", "o": "0", "s": "5", "t": "7"})
@@ -61,10 +63,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """`together`: all its orders have to reach the model, not one of them."""
+    """`group`: seen or unseen while defences were tuned, or fresh: written by another hand, after that. `together`: all
+    its orders have to reach the model, not one of them."""
 
     name: str
     family: str
+    group: str
     text: str
     together: bool
 
@@ -103,11 +107,18 @@ class Injection:
 
 
 def templates() -> tuple[Template, ...]:
-    return tuple(
-        Template(f"{family}-{at}", family, text, family in TOGETHER)
-        for family, texts in TEMPLATES.items()
-        for at, text in enumerate(texts, start=1)
+    return (
+        *_of(injection_templates.TEMPLATES, injection_templates.TOGETHER, None),
+        *_of(injection_fresh.TEMPLATES, injection_fresh.TOGETHER, FRESH),
     )
+
+
+def _of(written: Mapping[str, Sequence[str]], together: Collection[str], group: str | None) -> Iterator[Template]:
+    for family, texts in written.items():
+        for at, text in enumerate(texts, start=1):
+            own = group or str(half_of(family))
+            name = f"{group}-{family}-{at}" if group else f"{family}-{at}"
+            yield Template(name, family, own, text, family in together)
 
 
 def long_document(injection: Injection, guidance: Sequence[str], spread: bool, seed: str) -> str:

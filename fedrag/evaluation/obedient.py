@@ -17,7 +17,7 @@ from reasoner.chat import ChatRequest, Completion, Message
 
 FORGED: Final = 97
 """A passage number that no evidence has."""
-_PASSAGE: Final = re.compile(r"<<PASSAGE (\d+) \w+>>")
+_PASSAGE: Final = re.compile(r"<<PASSAGE (\d+) (\w+)>>\n[^\n]*\n[^\n]*\n(.*?)\n<<END \2>>", re.S)
 _READER: Final = re.compile(
     r"^Hospital \S+, weight ([\d.]+), answer (.*):$\n<<READER (\w+)>>\n(.*?)\n<<END \3>>", re.M | re.S
 )
@@ -25,17 +25,23 @@ _READER: Final = re.compile(
 
 @dataclass(slots=True)
 class Honest:
-    """What the embedded reasoner makes of some of a question's passages; each reading is made once."""
+    """What the embedded reasoner makes of a question's passages as a prompt shows them; each reading is made once. It
+    does not believe passages that are not the question's own."""
 
     reasoner: Reasoner
     question: Question
     evidence: Evidence
-    made: dict[frozenset[int], Reasoning] = field(default_factory=dict)
+    made: dict[frozenset[tuple[int, str]], Reasoning] = field(default_factory=dict)
 
-    async def answer(self, numbers: frozenset[int]) -> Reasoning:
-        there = frozenset(one.number for one in self.evidence.passages) & numbers
+    async def answer(self, texts: Mapping[int, str]) -> Reasoning:
+        """`texts`: what is shown of each passage, by its number."""
+        own = [one for one in self.evidence.passages if texts.get(one.number)]
+        there = frozenset((one.number, texts[one.number]) for one in own)
         if there not in self.made:
-            passages = tuple(one for one in self.evidence.passages if one.number in there)
+            passages = tuple(
+                one.model_copy(update={"passage": one.passage.model_copy(update={"text": texts[one.number]})})
+                for one in own
+            )
             nodes = {one.node: self.evidence.source_weights[one.node] for one in passages}
             shown = self.evidence.model_copy(update={"passages": passages, "source_weights": nodes, "conflicts": ()})
             self.made[there] = await self.reasoner.reason(self.question, shown, Deadline.after_ms(600_000))
@@ -44,13 +50,14 @@ class Honest:
 
 @dataclass(slots=True)
 class Obedient:
-    """`wanted`: what it replies when it obeys. `obeyed`: how often it did."""
+    """`wanted`: what it replies when it obeys. `obeyed`: how often it did; `asked`: how often it was asked."""
 
     honest: Honest
     injection: Injection | None
     wanted: Mapping[str, object]
     name: str = "obedient"
     obeyed: int = 0
+    asked: int = 0
 
     async def context_tokens(self, deadline: Deadline) -> int | None:  # noqa: ARG002 - it has room for everything
         return None
@@ -63,6 +70,7 @@ class Obedient:
 
     async def complete(self, request: ChatRequest, deadline: Deadline) -> Completion:  # noqa: ARG002
         await asyncio.sleep(0)
+        self.asked += 1
         said = request.messages[-1].content
         if self.injection is not None and self.injection.reaches(said):
             self.obeyed += 1
@@ -73,7 +81,7 @@ class Obedient:
         if readers:
             _, choice, trace = max(readers)
             return Completion(json.dumps(_reply(trace, choice, trace, _cited(trace), 0.5)))
-        made = await self.honest.answer(frozenset(int(number) for number in _PASSAGE.findall(said)))
+        made = await self.honest.answer({int(found[1]): found[3] for found in _PASSAGE.finditer(said)})
         if made.abstained is not None:
             return Completion(json.dumps({"steps": [], "answer": "", "insufficient": True}))
         cited = tuple(number for step in made.steps for number in step.citations)
