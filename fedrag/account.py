@@ -17,6 +17,7 @@ from fedrag.core.answer import (
     ReasonerReport,
     Reasoning,
     RedactionCount,
+    SourceChain,
 )
 from fedrag.core.collection import RoutingDecision
 from fedrag.core.exchange import NodeOutcome, NodeStatus, Offers, Release, ReleaseMode
@@ -94,6 +95,15 @@ def locked_notices(offers: Mapping[NodeId, Offers]) -> tuple[Notice, ...]:
         return ()
     message = f"At {', '.join(locked)} records of patients stay closed to you until an administrator there unlocks."
     return (Notice(code="locked", message=message),)
+
+
+def uncounted_notices(chains: Sequence[SourceChain]) -> tuple[Notice, ...]:
+    """Hospitals that were heard and have no say."""
+    nodes = sorted(one.node for one in chains if not one.counted)
+    if not nodes:
+        return ()
+    message = f"Not counted, for it stopped agreeing with the others as it did when it was judged: {', '.join(nodes)}."
+    return (Notice(code="not_counted", message=message),)
 
 
 def _is_shut(made: Offers) -> bool:

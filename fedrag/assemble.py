@@ -28,6 +28,7 @@ from fedrag.http.replicas import ReplicatedNode, RetryBudget
 from fedrag.http.signing import Signer
 from fedrag.http.tls import LiveCertificate, client_context
 from fedrag.http.tokens import DevelopmentIssuer
+from fedrag.kept_drift import DriftStore
 from fedrag.kept_statistics import StatisticsFile
 from fedrag.kept_trust import TrustStore
 from fedrag.live_members import Connection, LiveMembers
@@ -38,9 +39,11 @@ from fedrag.receipts import ReceiptStore
 from fedrag.redaction import PatternRedactor
 from fedrag.statistics import StatisticsWatch
 from fedrag.trust import TrustBook
+from fedrag.vote_watch import VoteWatch
 from reasoner.backends import BACKENDS, Surroundings
 from reasoner.generative import Generative
 from reasoner.question_model import QuestionModel
+from reasoner.vote_model import configured
 from router.policies import ROUTING_POLICIES
 from router.policies.mixture import MixtureRouting
 
@@ -55,7 +58,8 @@ class Coordinator:
     `nodes`: the hospitals of this moment; `desk`: where they join; `statistics`: what they count together, None where
     they are not to; `certificate`: what we show them; `budget`: what may be asked of them twice; `experience`: what
     was learned of whom to ask; `receipts`: where what they signed is kept; `census`: counts patients;
-    `trust`: how far descriptions are believed, None: wholly; `conversing`: what surrounds the hop.
+    `trust`: how far descriptions are believed, None: wholly; `watch`: whether the sources of a fitted vote answer as
+    when they were judged, None where none is used; `conversing`: what surrounds the hop.
     """
 
     config: CoordinatorConfig
@@ -70,6 +74,7 @@ class Coordinator:
     receipts: ReceiptStore | None
     census: Census
     trust: TrustBook | None
+    watch: VoteWatch | None
     conversing: Conversing
     closing: tuple[Callable[[], Awaitable[None]], ...]
 
@@ -87,6 +92,8 @@ class Coordinator:
     async def aclose(self) -> None:
         if self.trust is not None:
             await asyncio.to_thread(self.trust.close)
+        if self.watch is not None:
+            await asyncio.to_thread(self.watch.close)
         for close in self.closing:
             await close()
 
@@ -126,6 +133,7 @@ def assemble(home: CoordinatorHome) -> Coordinator:
         learned=home.experience,
         receipts=receipts,
         trusted=TrustStore(home.trust) if config.trust.enabled else None,
+        drifting=home.drift,
         closing=(members.aclose, receipts.aclose),
     )
 
@@ -142,14 +150,18 @@ def connect(
     learned: Path | None = None,
     receipts: ReceiptStore | None = None,
     trusted: TrustStore | None = None,
+    drifting: Path | None = None,
     closing: tuple[Callable[[], Awaitable[None]], ...] = (),
 ) -> Coordinator:
     """The parts that a configuration names, put together around these hospitals. `kept`: where common statistics are
     kept over a restart; `learned`: where what was learned of whom to ask is; `trusted`: where what is known of their
-    descriptions is, None: they are believed."""
+    descriptions is, None: they are believed; `drifting`: where it is kept who no longer answers as when it was judged,
+    None: nobody looks."""
     encoder = Remembering(ENCODERS.build(config.encoder.name, config.encoder.settings), queries=0)
+    vote = configured(config.reasoner.settings) if drifting is not None else None
+    watch = VoteWatch(vote, DriftStore(drifting), secrets.token_bytes(32)) if vote and drifting else None
     reasoner = BACKENDS.build(config.reasoner.name, config.reasoner.settings)(
-        Surroundings(encoder, os.environ, secrets.token_bytes)
+        Surroundings(encoder, os.environ, secrets.token_bytes, watch.left_out if watch else frozenset)
     )
     reads = QuestionModel(reasoner.parts.model, reasoner.parts.fence) if isinstance(reasoner, Generative) else None
     breaker = CircuitBreaker()
@@ -203,6 +215,7 @@ def connect(
         receipts=receipts,
         census=census,
         trust=trust,
+        watch=watch,
         conversing=Conversing.of(config.budgets, reads),
         closing=closing,
     )

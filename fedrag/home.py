@@ -61,6 +61,10 @@ class CoordinatorHome:
         return self.folder / "trust.sqlite"
 
     @property
+    def drift(self) -> Path:
+        return self.folder / "drift.sqlite"
+
+    @property
     def receipts(self) -> Path:
         return self.folder / "receipts.sqlite"
 

@@ -185,14 +185,10 @@ def _disclosure(accounts: Sequence[DisclosureAccount]) -> DisclosureAccount:
 
     def over_all(given: Sequence[NodeDisclosure]) -> NodeDisclosure:
         epsilons = [one.epsilon for one in given if one.epsilon is not None]
-        return given[0].model_copy(
-            update={
-                "passages": sum(one.passages for one in given),
-                "text_bytes": sum(one.text_bytes for one in given),
-                "patients": sum(one.patients for one in given),
-                "epsilon": sum(epsilons) if len(epsilons) == len(given) else None,
-            }
-        )
+        added = {
+            name: sum(getattr(one, name) for one in given) for name in ("passages", "text_bytes", "patients", "traces")
+        }
+        return given[0].model_copy(update={**added, "epsilon": sum(epsilons) if len(epsilons) == len(given) else None})
 
     shown = sorted({node for one in accounts for node in one.question_shown_to})
     hospitals = tuple(over_all(given) for given in _by_node([one.hospitals for one in accounts], lambda one: one.node))

@@ -162,7 +162,7 @@ async def conclude(asked: "Asked", parts: Federation, watch: Stopwatch) -> "Answ
         abstained=reasoning.abstained,
         steps=reasoning.steps,
         evidence=evidence,
-        certificate=certify(evidence, reasoning.votes, reasoning.choice),
+        certificate=reasoning.certificate or certify(evidence, reasoning.votes, reasoning.choice),
         coverage=coverage(hop, parts, offered, collected),
         routing=routing,
         disclosure=account.disclosure(
@@ -175,12 +175,14 @@ async def conclude(asked: "Asked", parts: Federation, watch: Stopwatch) -> "Answ
         redactions=asked.redactions,
         reasoner=reasoning.report,
         chains=reasoning.chains,
+        answer_set=reasoning.answer_set,
         budget=account.budget((offered, *collected.rounds), reasoning.report, hop.deadline.purse),
         timings=watch.timings(),
         notices=(
             *asked.notices,
             *account.awaiting_notices(offered.values, reason=hop.reason is not None),
             *account.locked_notices(offered.values),
+            *account.uncounted_notices(reasoning.chains),
         ),
         answered_at=datetime.now(UTC),
         awaiting=account.awaiting(offered.values),

@@ -7,6 +7,12 @@ questions are exchangeable with those it was calibrated on, the set misses the r
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Annotated, Self
+
+from pydantic import Field
+
+from fedrag.core.answer import AnswerSet
+from fedrag.core.config import Config
 
 
 def threshold(right: Sequence[float], error: float) -> float:
@@ -22,3 +28,20 @@ def answer_set(probabilities: Mapping[str, float], at_least: float) -> tuple[str
     """Options of probability `at_least`, likeliest first; the likeliest always, as an empty set helps nobody."""
     ranked = sorted(probabilities, key=lambda option: (-probabilities[option], option))
     return tuple(option for at, option in enumerate(ranked) if at == 0 or probabilities[option] >= at_least)
+
+
+class SetRule(Config):
+    """Which options are told: those of probability `at_least`, calibrated on `judged` questions to miss the right one
+    in at most a share `error`."""
+
+    error: Annotated[float, Field(gt=0, lt=1)]
+    at_least: Annotated[float, Field(ge=0, le=1)]
+    judged: Annotated[int, Field(ge=0)]
+
+    @classmethod
+    def calibrated(cls, right: Sequence[float], error: float) -> Self:
+        """`right`: what was given to the right option of each question, by a vote that had not seen it."""
+        return cls(error=error, at_least=threshold(right, error), judged=len(right))
+
+    def told(self, probabilities: Mapping[str, float]) -> AnswerSet:
+        return AnswerSet(choices=answer_set(probabilities, self.at_least), error=self.error, judged=self.judged)

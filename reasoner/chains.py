@@ -21,9 +21,9 @@ from reasoner.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """`reply` and `checked` are None where the source's reply could not be read, or it ran out of time; `answered`:
-    whether it gave an answer rather than finding its passages insufficient. `confidence` is the calibrated probability
-    that its answer is right, 0 where it gave none."""
+    """`reply` and `checked` are None where the source's reply could not be read, or it ran out of time; `spoke`:
+    whether it gave an answer rather than finding its passages insufficient, `answered`: and that counts. `confidence`
+    is the calibrated probability that its answer is right, 0 where it gave none."""
 
     node: NodeId
     reply: Reply | None
@@ -33,10 +33,16 @@ class Chain:
     usage: Usage
     at_hospital: bool = False
     """Made by the hospital's own model; then nothing of it is in the evidence but what it cites."""
+    counted: bool = True
+    """False: its source no longer answers as it did when it was judged, and has no say."""
+
+    @property
+    def spoke(self) -> bool:
+        return self.reply is not None and not self.reply.insufficient
 
     @property
     def answered(self) -> bool:
-        return self.reply is not None and not self.reply.insufficient
+        return self.counted and self.spoke
 
 
 async def chains(

@@ -27,7 +27,8 @@ from reasoner.source_answer import SourceAnswer, admissions
 from reasoner.stated_uncertainty import StatedUncertainty
 from reasoner.strategies import SIGNALS, Parts
 from reasoner.usage import Usage
-from reasoner.weighted_vote import VoteModel, capped
+from reasoner.vote_model import VoteModel
+from reasoner.weighted_vote import capped
 
 UNJUDGED: Final = 0.5
 """What a hospital's word is worth of which nothing was judged."""
@@ -115,7 +116,8 @@ async def all_chains(
     `blocks`: what is shown besides passages here, `told` the same for hospitals.
     """
     if parts.sources is None:
-        return await chains(question, evidence, parts, at_once, deadline, lambda _: blocks)
+        alone = await chains(question, evidence, parts, at_once, deadline, lambda _: blocks)
+        return counted(alone, parts.left_out())
     nodes = parts.sources.nodes
     others = apart_from(evidence, nodes)
     heard, made = await asyncio.gather(
@@ -126,7 +128,17 @@ async def all_chains(
         raise made
     own = () if isinstance(made, FedragError) else made
     theirs = (chain_of(heard[node], question, evidence, stated) if node in heard else silent(node) for node in nodes)
-    return (*own, *theirs)
+    return counted((*own, *theirs), parts.left_out())
+
+
+def counted(made: Sequence[Chain], left_out: Collection[NodeId]) -> tuple[Chain, ...]:
+    """Without a say for these."""
+    return tuple(replace(one, counted=one.node not in left_out) for one in made)
+
+
+def heard_of(made: Sequence[Chain]) -> dict[NodeId, SourceAnswer]:
+    """What those said that have a say, and were heard."""
+    return {one.node: one.said for one in made if one.counted and one.reply is not None}
 
 
 async def asked_again(
@@ -182,16 +194,20 @@ async def _tolerant(made: Awaitable[tuple[Chain, ...]]) -> tuple[Chain, ...] | F
         return error
 
 
-def source_chain(one: Chain) -> SourceChain:
-    """As the answer shows it: its choice only where it is one, no words."""
-    chosen = one.reply.choice if one.reply is not None and one.answered else None
+def source_chain(one: Chain, weight: float | None = None) -> SourceChain:
+    """As the answer shows it: its choice only where it is one; of one that chose nothing the words as well."""
+    chosen = one.reply.choice if one.reply is not None and one.spoke else None
     return SourceChain(
         node=one.node,
         choice=chosen,
         uncertainty=one.said.uncertainty,
         gaps=one.said.gaps,
-        confidence=one.confidence if one.answered else None,
+        confidence=one.confidence if one.spoke else None,
+        weight=None if weight is None else min(1.0, weight),
         at_hospital=one.at_hospital,
+        answer=one.checked.answer if one.checked is not None else "",
+        steps=one.checked.steps if one.checked is not None else (),
+        counted=one.counted,
     )
 
 

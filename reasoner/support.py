@@ -31,7 +31,6 @@ from reasoner.stance import direction
 from reasoner.words import overlap, stems, words
 
 FILE: Final = "support.json"
-UNSUPPORTED: Final = "(not borne out by what it cites)"
 MAXIMUM_SENTENCES: Final = 48
 """Sentences of cited passages that are encoded for one answer: about half a second on one processor core."""
 FEATURES: Final = (
@@ -140,8 +139,8 @@ def _turns(claim: str, sentence: str) -> bool:
 
 def judged(reasoning: Reasoning, evidence: Evidence, encoder: Encoder, head: SupportHead | None = None) -> Reasoning:
     """The same reasoning; each step that cites carries the probability that it is borne out, and one that is probably
-    not says so. What a step quotes word for word is borne out. With another encoder than the head's nothing is checked.
-    """
+    not is `unsupported`. What a step quotes word for word is borne out. With another encoder than the head's nothing is
+    checked."""
     chosen = head or load()
     if encoder.identity.comparable_with != chosen.encoder:
         return reasoning
@@ -160,8 +159,7 @@ def judged(reasoning: Reasoning, evidence: Evidence, encoder: Encoder, head: Sup
             return step
         passages = Passages(tuple(there), np.stack([vector_of[one] for one in there]))
         support = 1.0 if _word_for_word(claim, step, texts) else _support(chosen, claim, vector, passages)
-        text = step.text if support >= chosen.threshold else f"{step.text} {UNSUPPORTED}"
-        return step.model_copy(update={"support": support, "text": text})
+        return step.model_copy(update={"support": support, "unsupported": support < chosen.threshold})
 
     steps = [
         marked(step, claim, vector)

@@ -124,7 +124,7 @@ class Workshop:
             client=client,
         )
 
-    def coordinator(self, *remotes: RemoteNode, **overrides: object) -> Coordinator:
+    def coordinator(self, *remotes: RemoteNode, drifting: Path | None = None, **overrides: object) -> Coordinator:
         config = CoordinatorConfig.model_validate(
             {
                 "coordinator": COORDINATOR,
@@ -135,7 +135,7 @@ class Workshop:
             }
         )
         nodes = {remote.id: ReplicatedNode([remote], RetryBudget()) for remote in remotes}
-        return connect(config, lambda: nodes, self.issuer)
+        return connect(config, lambda: nodes, self.issuer, drifting=drifting)
 
 
 @pytest.fixture

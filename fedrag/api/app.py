@@ -5,13 +5,11 @@ import hashlib
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Final
 
 import structlog
 from fastapi import Body, Depends, FastAPI, Response
-from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
 
@@ -21,6 +19,7 @@ from fedrag.api.body_limit import BodyLimit
 from fedrag.api.enrolment import enrolment_routes
 from fedrag.api.metrics import CoordinatorMetrics
 from fedrag.api.populations import population_routes
+from fedrag.api.static import static_routes
 from fedrag.assemble import Coordinator
 from fedrag.awaiting import AwaitingDesk
 from fedrag.config import ApiKey
@@ -152,6 +151,8 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
                 coordinator.experience.observe(who.name, one.asked.query, one.answer)
                 if coordinator.trust is not None:
                     coordinator.trust.observe(one)
+            if coordinator.watch is not None:
+                await asyncio.to_thread(coordinator.watch.observe, one.answer)
         await asyncio.to_thread(_remember, outcomes, answer, who.name)
         if coordinator.receipts is not None:
             await asyncio.to_thread(coordinator.receipts.flush)
@@ -218,18 +219,7 @@ def create_app(coordinator: Coordinator, feedback_path: Path) -> FastAPI:
     async def metrics() -> Response:
         return Response(counted.exposition(), media_type="text/plain; version=0.0.4")
 
-    @app.get("/", include_in_schema=False)
-    async def page() -> HTMLResponse:
-        return HTMLResponse(
-            (files("fedrag.api") / "page" / "index.html").read_text(encoding="utf-8"),
-            headers={
-                "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-                "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-                "Referrer-Policy": "no-referrer",
-                "X-Content-Type-Options": "nosniff",
-            },
-        )
-
+    app.include_router(static_routes())
     return app
 
 

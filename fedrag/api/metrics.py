@@ -69,6 +69,13 @@ class _Present(Collector):
             for name in ("described", "suspended", "unknown"):
                 state.add_metric([node, name], float(name == now))
         yield state
+        counted = GaugeMetricFamily(
+            "fedrag_source_counted", "1 where a source of the fitted vote has a say", labels=["node"]
+        )
+        if coordinator.watch is not None:
+            for node in coordinator.watch.sources:
+                counted.add_metric([node], float(node not in coordinator.watch.left_out()))
+        yield counted
         further = CounterMetricFamily(
             "fedrag_further_attempts", "Second calls of one request, by purpose", labels=["purpose"]
         )

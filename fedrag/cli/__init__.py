@@ -12,6 +12,7 @@ from fedrag.cli.federation import federation_app
 from fedrag.cli.receipts import receipts_app
 from fedrag.cli.statistics import statistics_app
 from fedrag.cli.trust import trust_app
+from fedrag.cli.votes import votes_app
 from fedrag.core.errors import InputError
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app.add_typer(federation_app, name="federation")
 app.add_typer(data_app, name="data")
 app.add_typer(statistics_app, name="statistics")
 app.add_typer(trust_app, name="trust")
+app.add_typer(votes_app, name="votes")
 app.add_typer(receipts_app, name="receipts")
 Home = Annotated[Path, typer.Option("--home", envvar="FEDRAG_COORDINATOR_HOME", help="The coordinator's own folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead.")]
@@ -209,12 +211,15 @@ def calibrate(
     home: Annotated[
         Path | None, typer.Option(help="The coordinator's own folder: learn of the feedback that it has.")
     ] = None,
+    error: Annotated[
+        float, typer.Option(min=0.01, max=0.5, help="Share of questions in which an answer set may miss the right one.")
+    ] = 0.1,
     as_json: AsJson = False,
 ) -> None:
     """Learn what hospitals' own answers and doubts have been worth, of judged questions or of feedback."""
     from fedrag.cli.calibrate import run_calibrate
 
-    run_calibrate(judged, home, output, as_json=as_json)
+    run_calibrate(judged, home, output, error, as_json=as_json)
 
 
 @app.command()

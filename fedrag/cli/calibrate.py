@@ -12,10 +12,11 @@ from fedrag.core.errors import InputError
 from fedrag.core.plugins import describe
 from fedrag.feedback import FeedbackStore
 from fedrag.home import CoordinatorHome, open_config
+from reasoner.answer_sets import SetRule
 from reasoner.source_answer import SourceAnswer
 from reasoner.training.calibrate import SMALLEST, Case, Verdict, Worth, calibrate, worth
 from reasoner.training.fit_votes import Judged
-from reasoner.weighted_vote import VoteModel
+from reasoner.vote_model import VoteModel
 
 
 class Said(Config):
@@ -46,14 +47,16 @@ class Line(Config):
         return Judged({source: one.answer for source, one in self.answers.items()}, self.options, self.right)
 
 
-def run_calibrate(judged: Path | None, home: Path | None, output: Path, *, as_json: bool) -> None:
+def run_calibrate(judged: Path | None, home: Path | None, output: Path, error: float, *, as_json: bool) -> None:
     """Raises InputError: `bad_option`, `bad_judged_file`, `too_few_judged`."""
     if (judged is None) == (home is None):
         raise InputError("give --judged FILE or --home FOLDER", code="bad_option")
     cases = _of_file(judged) if judged is not None else _of_feedback(home or Path())
     if len(cases) < SMALLEST:
         raise InputError(f"{len(cases)} judged questions; at least {SMALLEST} are needed", code="too_few_judged")
-    model, found = calibrate(cases), worth(cases)
+    found = worth(cases)
+    sets = SetRule.calibrated(found.given, error) if found.given else None
+    model = calibrate(cases).model_copy(update={"sets": sets})
     written = output.with_name(output.name + ".new")
     written.write_text(model.model_dump_json(indent=1), encoding="utf-8")
     written.replace(output)
@@ -105,6 +108,7 @@ def _tell(model: VoteModel, found: Worth, output: Path, *, as_json: bool) -> Non
         "accuracy": found.accuracy,
         "best_source": found.best,
         "best_accuracy": found.best_accuracy,
+        "sets": model.sets.model_dump() if model.sets else None,
     }
     if as_json:
         terminal.out.print(json.dumps(figures), markup=False, soft_wrap=True)
@@ -114,6 +118,13 @@ def _tell(model: VoteModel, found: Worth, output: Path, *, as_json: bool) -> Non
         terminal.out.print(
             f"on questions it was not fitted on the vote is right {found.accuracy:.3f} of the time; "
             f"{found.best} alone {found.best_accuracy:.3f}",
+            markup=False,
+            soft_wrap=True,
+        )
+    if model.sets is not None:
+        terminal.out.print(
+            f"answer sets: options of probability {model.sets.at_least:.3f} or more, to miss the right one in at most "
+            f"{model.sets.error:.0%} of questions",
             markup=False,
             soft_wrap=True,
         )

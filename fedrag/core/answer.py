@@ -92,12 +92,13 @@ class Evidence(Wire):
 
 class ReasoningStep(Wire):
     """One step of the chain of thought; `uncertainty` in [0, 1], 0 is certain. `support`: the probability that what it
-    cites bears it out; None where nobody checked."""
+    cites bears it out; None where nobody checked. `unsupported`: it is too small, and readers are told so."""
 
     text: str
     citations: tuple[CitationNumber, ...]
     uncertainty: Probability
     support: Probability | None = None
+    unsupported: bool = False
 
 
 class AbstentionCode(StrEnum):
@@ -140,7 +141,10 @@ class SourceChain(Wire):
     """What one source answered by itself: `choice` an option's letter, or yes, no, maybe; None where it chose nothing.
 
     `uncertainty` is its own claim; `confidence` what was made of it; `gaps`: how often it admits that something is
-    missing. `at_hospital`: the hospital's own model reasoned, and over what it did not have to release.
+    missing. `weight`: what its word counted in the vote, all together 1 at most; None where it chose nothing, or a
+    fitted vote decided, which has no such weights. `at_hospital`: the hospital's own model reasoned, and over what it
+    did not have to release. `answer`, `steps`: its words, as far as they were released; for people to read. `counted`
+    is false of a source that stopped agreeing with the others as it did when it was judged, and has no say.
     """
 
     node: NodeId
@@ -148,7 +152,39 @@ class SourceChain(Wire):
     uncertainty: Annotated[Finite, Field(ge=0)] | None = None
     gaps: Count = 0
     confidence: Probability | None = None
+    weight: Probability | None = None
     at_hospital: bool = False
+    answer: str = ""
+    steps: tuple[ReasoningStep, ...] = ()
+    counted: bool = True
+
+
+class AnswerSet(Wire):
+    """Choices, likeliest first, that miss the right one in at most a share `error` of questions (conformal prediction):
+    on average over questions like the `judged` ones that it was calibrated on, not of each one."""
+
+    choices: Annotated[tuple[Name, ...], Field(min_length=1)]
+    error: Annotated[Finite, Field(gt=0, lt=1)]
+    judged: Count
+
+
+class Certificate(Wire):
+    """What the hospitals choose when the passages of each are read alone and they vote with their weights, or when
+    their own models' chains of thought vote, and how many liars that choice withstands.
+
+    No `withstands` of them could have changed `choice`, whatever they had said or claimed and had they been silent, as
+    long as what the others said stays as it is. `agrees`: whether the answer's own choice is the same.
+    """
+
+    choice: Name
+    agrees: bool
+    withstands: Count
+    votes: dict[NodeId, str | None]
+    weights: dict[str, Probability]
+    """Choice → weight of the hospitals that would choose it. The rest of 1 belongs to those that choose nothing. Of a
+    vote that was fitted on judged questions: the probability that it is right."""
+    explanation: str
+    """The same in a sentence, for people."""
 
 
 class Reasoning(Wire):
@@ -168,24 +204,10 @@ class Reasoning(Wire):
     votes: dict[NodeId, str | None] = Field(default_factory=dict)
     chains: tuple[SourceChain, ...] = ()
     """One of each source, where they were asked apart."""
-
-
-class Certificate(Wire):
-    """What the hospitals choose when the passages of each are read alone and they vote with their weights, and how many
-    liars that choice withstands.
-
-    No `withstands` of them could have changed `choice`, whatever they had said or claimed and had they been silent, as
-    long as the passages of the others stay as they are. `agrees`: whether the answer's own choice is the same.
-    """
-
-    choice: Name
-    agrees: bool
-    withstands: Count
-    votes: dict[NodeId, str | None]
-    weights: dict[str, Probability]
-    """Choice → weight of the hospitals that would choose it. The rest of 1 belongs to those that choose nothing."""
-    explanation: str
-    """The same in a sentence, for people."""
+    answer_set: AnswerSet | None = None
+    """None where no judged questions say what a choice is worth."""
+    certificate: Certificate | None = None
+    """Of the vote that decided; None where there are `votes` to make one of, or none decided."""
 
 
 class NodeDisclosure(Wire):
@@ -308,6 +330,7 @@ class Answer(Wire):
     redactions: tuple[RedactionCount, ...]
     reasoner: ReasonerReport
     chains: tuple[SourceChain, ...] = ()
+    answer_set: AnswerSet | None = None
     budget: BudgetUsed
     timings: tuple[StageTiming, ...]
     notices: tuple[Notice, ...]

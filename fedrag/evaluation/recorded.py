@@ -21,6 +21,7 @@ from fedrag.evaluation.recorded_votes import CALIBRATED, FERA, SETS_APART, answe
 from fedrag.evaluation.recordings import RecordedQuestion, RecordedTask, Vote
 from fedrag.evaluation.report import NOT_RUN, Cell, Findings, Table
 from fedrag.evaluation.run import Run
+from fedrag.evaluation.turning_tables import turning_tables
 
 _NEIGHBOURS: Final = 40
 NEEDS_A_MODEL: Final = "fedrag: self-critique over groups (FERA, UA-SCA)"
@@ -104,6 +105,7 @@ def measure(task: RecordedTask, run: Run, encoder: Encoder) -> Findings:
             confidence_table(shown),
             answer_sets(task, folds),
             liars(task, questions),
+            *turning_tables(task, questions),
         ),
         confidence_pictures(shown),
         task.notes,

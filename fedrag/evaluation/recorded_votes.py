@@ -43,7 +43,7 @@ def fera(question: RecordedQuestion) -> Vote:
     probabilities of its tokens are there."""
     said = answers(question)
     stated = {name: replace(one, uncertainty=float(min(GAPS, one.gaps))) for name, one in said.items()}
-    return _vote(stated, question.options)
+    return fera_vote(stated, question.options)
 
 
 def answers(question: RecordedQuestion) -> dict[str, SourceAnswer]:
@@ -111,9 +111,11 @@ def liars(task: RecordedTask, questions: Sequence[RecordedQuestion]) -> Table:
         left_out = _right(_calibrated(questions, apart, without, without, task.gold), task)
         noticed = _right(_calibrated(questions, apart, lying, lying, task.gold), task)
         turned = _right(_calibrated(questions, apart, honest, lying, task.gold), task)
-        raw = fmean(_vote(lying[one.id], one.options).choice == task.gold[one.id] for one in questions)
+        raw = fmean(fera_vote(lying[one.id], one.options).choice == task.gold[one.id] for one in questions)
         equal = fmean(
-            _vote({name: replace(said, uncertainty=None) for name, said in lying[one.id].items()}, one.options).choice
+            fera_vote(
+                {name: replace(said, uncertainty=None) for name, said in lying[one.id].items()}, one.options
+            ).choice
             == task.gold[one.id]
             for one in questions
         )
@@ -131,8 +133,8 @@ def liars(task: RecordedTask, questions: Sequence[RecordedQuestion]) -> Table:
         ),
         tuple(rows),
         note="Uncertainty of the others is how often they admit that something is missing. A source that is always "
-        "wrong tells by that what is not right: hence the gain where judged questions showed it. Nobody should rely on "
-        "what the last three columns show.",
+        "wrong tells by that what is not right: hence the gain where judged questions showed it. What the last three "
+        "columns show is what nobody notices; one that begins to lie is noticed, in the next table.",
     )
 
 
@@ -142,12 +144,17 @@ def _right(votes: Sequence[Calibrated], task: RecordedTask) -> float:
 
 def _lying(question: RecordedQuestion, liar: str, gold: str) -> dict[str, SourceAnswer]:
     said = {name: replace(one, uncertainty=float(min(GAPS, one.gaps))) for name, one in answers(question).items()}
-    others = [one.choice for name, one in said.items() if name != liar]
-    wrong = sorted(set(question.options) - {gold}, key=lambda option: (-others.count(option), option))
-    return said | {liar: SourceAnswer(wrong[0] if wrong else None, "", uncertainty=0.0)}
+    return said | {liar: lie(said, {liar}, question.options, gold)}
 
 
-def _vote(said: SourceAnswers, options: Collection[str]) -> Vote:
+def lie(said: SourceAnswers, liars: Collection[str], options: Collection[str], right: str) -> SourceAnswer:
+    """The wrong option that most of the others chose, without a doubt."""
+    others = [one.choice for name, one in said.items() if name not in liars]
+    wrong = sorted(set(options) - {right}, key=lambda option: (-others.count(option), option))
+    return SourceAnswer(wrong[0] if wrong else None, "", uncertainty=0.0)
+
+
+def fera_vote(said: SourceAnswers, options: Collection[str]) -> Vote:
     share = weighted_vote(said, fera_weights(said, TEMPERATURE), options)
     best = max(share, key=lambda option: (share[option], option), default=None)
     return Vote(best, share[best]) if best is not None and share[best] > 0 else Vote(None, 0.0)

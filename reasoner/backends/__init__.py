@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from fedrag.core.exchange import Processor
 from fedrag.core.plugins import PluginKind
 from fedrag.core.protocols import Encoder, Reasoner
+from reasoner.drift import LeftOut
 
 
 class Backend(Reasoner, Protocol):
@@ -28,11 +29,12 @@ class Backend(Reasoner, Protocol):
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What the process hands to a back end: its encoder, its environment (secrets by name) and its entropy
-    (`entropy(n)` gives n random bytes)."""
+    (`entropy(n)` gives n random bytes), and which sources have no say at present."""
 
     encoder: Encoder
     environment: Mapping[str, str]
     entropy: Callable[[int], bytes]
+    left_out: LeftOut = frozenset
 
 
 BackendBuilder = Callable[[Surroundings], Backend]

@@ -3,13 +3,15 @@
 Who has nothing to say is silent; where nobody has, the extractive answer is given of what was released.
 """
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from fedrag.core.answer import Evidence, ReasonerReport, Reasoning, ReasoningStep
+from fedrag.core.answer import Certificate, Evidence, ReasonerReport, Reasoning, ReasoningStep
 from fedrag.core.config import Config
 from fedrag.core.deadline import Deadline
 from fedrag.core.errors import ConfigError
@@ -20,9 +22,12 @@ from fedrag.core.traces import Told
 from reasoner.answering import options_of, titled
 from reasoner.backends import BackendBuilder, Surroundings, extractive
 from reasoner.chains import Chain
+from reasoner.drift import LeftOut
 from reasoner.grouping import by_choice, by_meaning, heaviest
-from reasoner.hospital_chains import HOSPITALS_SHARE, chain_of, silent, source_chain
-from reasoner.weighted_vote import VoteModel, fera_weights, load_vote, weighted_vote
+from reasoner.hospital_chains import HOSPITALS_SHARE, chain_of, counted, heard_of, silent, source_chain
+from reasoner.vote_certificate import certified
+from reasoner.vote_model import VoteModel, load_vote
+from reasoner.weighted_vote import fera_weights, weighted_vote
 
 NAME: Final = "traces"
 
@@ -42,6 +47,7 @@ class Traces:
     judged: VoteModel | None
     encoder: Encoder
     fallback: Reasoner
+    left_out: LeftOut = frozenset
 
     @property
     def processor(self) -> Processor:
@@ -69,12 +75,13 @@ class Traces:
         nodes = sources.nodes
         heard = await sources.ask(dict.fromkeys(nodes, Told()), 1, deadline.share(HOSPITALS_SHARE))
         stated = self.judged.stated if self.judged is not None else {}
-        made = tuple(
+        answered = [
             chain_of(heard[node], question, evidence, stated) if node in heard else silent(node) for node in nodes
-        )
+        ]
+        made = counted(answered, self.left_out())
         if not any(one.answered for one in made):
             return await self.reason(question, evidence, deadline)
-        return self._decided(question, made)
+        return await asyncio.to_thread(self._decided, question, made)
 
     def _decided(self, question: Question, made: tuple[Chain, ...]) -> Reasoning:
         options = options_of(question)
@@ -83,12 +90,17 @@ class Traces:
         choices = {node: one.choice for node, one in said.items()}
         groups = by_choice(choices) if options else by_meaning(choices, self.encoder)
         choice: str | None = None
+        fitted = self.judged if options else None
+        of: Mapping[str, float] = {}
+        certificate: Certificate | None = None
         if options:
-            judged = self.judged
-            of = judged.probabilities(said, options) if judged else weighted_vote(said, weights, options)
+            every = heard_of(made)
+            of = fitted.probabilities(every, options) if fitted else weighted_vote(said, weights, options)
             choice = max(of, key=lambda option: (of[option], option))
             winners = next((group for group in groups if choices[group[0]] == choice), ())
             confidence = of[choice]
+            if self.settings.weights != "fera":  # a weight that its source states has no bound
+                certificate = certified(every, of, choice, fitted)
         else:
             winners = heaviest(groups, weights)
             confidence = sum(weights[node] for node in winners)
@@ -107,7 +119,9 @@ class Traces:
             )
             + tuple(_otherwise(one) for one in made if one.answered and one.node not in winners),
             report=ReasonerReport(backend=NAME, model=NAME, strategy=self._strategy, signals=self._signals),
-            chains=tuple(map(source_chain, made)),
+            answer_set=fitted.sets.told(of) if fitted is not None and fitted.sets is not None else None,
+            certificate=certificate,
+            chains=tuple(source_chain(one, None if fitted else weights.get(one.node)) for one in made),
         )
 
     def _weights(self, made: tuple[Chain, ...]) -> dict[str, float]:
@@ -142,6 +156,7 @@ def build(settings: Settings) -> BackendBuilder:
     judged = load_vote(settings.vote_model)
 
     def around(surroundings: Surroundings) -> Traces:
-        return Traces(settings, judged, surroundings.encoder, extractive.build(extractive.Settings())(surroundings))
+        fallback = extractive.build(extractive.Settings())(surroundings)
+        return Traces(settings, judged, surroundings.encoder, fallback, surroundings.left_out)
 
     return around

@@ -9,6 +9,7 @@ from fedrag.core.deadline import Deadline
 from fedrag.core.plugins import PluginKind
 from fedrag.core.protocols import Encoder, SourceChains
 from fedrag.core.question import Question
+from reasoner.drift import LeftOut
 from reasoner.heads import Head
 from reasoner.language_model import LanguageModel
 from reasoner.usage import Usage
@@ -29,6 +30,7 @@ class Parts:
     fence: Callable[[], str]
     sources: SourceChains | None = None
     """Hospitals that reason about this question themselves."""
+    left_out: LeftOut = frozenset
 
     def report(self, usage: Usage, strategy: str) -> ReasonerReport:
         return ReasonerReport(

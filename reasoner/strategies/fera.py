@@ -43,7 +43,8 @@ from reasoner.stated_uncertainty import StatedUncertainty
 from reasoner.strategies import Chains, Parts, Unreadable
 from reasoner.strategies.isolated import decided
 from reasoner.usage import Usage
-from reasoner.weighted_vote import capped, load_vote
+from reasoner.vote_model import load_vote
+from reasoner.weighted_vote import capped
 
 R = TypeVar("R")
 Groups = tuple[tuple[NodeId, ...], ...]

@@ -5,6 +5,7 @@
 No source's text stands in another's prompt, so a passage that instructs the model reaches one chain at most.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,11 @@ from fedrag.core.wire import NodeId
 from reasoner.answering import options_of, titled
 from reasoner.chains import Chain
 from reasoner.grouping import by_choice, by_meaning, heaviest
-from reasoner.hospital_chains import all_chains, signals_of, source_chain, weighed
+from reasoner.hospital_chains import all_chains, heard_of, signals_of, source_chain, weighed
 from reasoner.strategies import Chains, Parts, Unreadable
 from reasoner.usage import Usage
-from reasoner.weighted_vote import VoteModel, load_vote
+from reasoner.vote_certificate import certified
+from reasoner.vote_model import VoteModel, load_vote
 
 
 class Settings(Config):
@@ -50,7 +52,7 @@ class Isolated:
             raise Unreadable(usage)
         evidence = weighed(evidence, tuple(one.node for one in made if one.at_hospital))
         told = parts.report(usage, "isolated")
-        return decided(question, evidence, made, parts.encoder, told, self.judged)
+        return await asyncio.to_thread(decided, question, evidence, made, parts.encoder, told, self.judged)
 
 
 def decided(
@@ -70,7 +72,8 @@ def decided(
     answered = {one.node: one for one in made if one.answered}
     certain = options and not any(one.at_hospital for one in made)  # of what passages stand behind every vote
     votes = {one.node: one.said.choice for one in made} if certain else {}
-    told = told.model_copy(update={"signals": signals_of(made, judged if options else None)})
+    fitted = judged if options else None
+    told = told.model_copy(update={"signals": signals_of(made, fitted)})
     if not answered:
         return Reasoning(
             text="",
@@ -89,8 +92,9 @@ def decided(
     said = {node: one.said.choice for node, one in answered.items()}
     groups = by_choice(said) if options else by_meaning(said, encoder)
     winners, confidence = heaviest(groups, weights), 0.0
-    if judged is not None and options:
-        probabilities = judged.probabilities({node: one.said for node, one in answered.items()}, options)
+    probabilities: Mapping[str, float] = {}
+    if fitted is not None:
+        probabilities = fitted.probabilities(heard_of(made), options)
         chosen = max((said[group[0]] or "" for group in groups), key=lambda choice: (probabilities[choice], choice))
         winners, confidence = next(group for group in groups if said[group[0]] == chosen), probabilities[chosen]
     else:
@@ -105,7 +109,9 @@ def decided(
         steps=tuple(_steps(winners, answered, groups)),
         report=told,
         votes=votes,
-        chains=tuple(map(source_chain, made)),
+        certificate=certified(heard_of(made), probabilities, choice, fitted) if fitted is not None else None,
+        answer_set=fitted.sets.told(probabilities) if fitted is not None and fitted.sets is not None else None,
+        chains=tuple(source_chain(one, None if fitted else weights.get(one.node)) for one in made),
     )
 
 

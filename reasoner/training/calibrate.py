@@ -9,19 +9,17 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Final
 
-import numpy as np
-
+from reasoner.drift import NOBODY
 from reasoner.source_answer import SourceAnswer
 from reasoner.training.fit_stated import fit_stated
-from reasoner.training.fit_votes import DEVIATION, Judged
-from reasoner.training.maximum_posterior import Decision, fit
-from reasoner.weighted_vote import SourceAnswers, VoteModel, feature_names, features
+from reasoner.training.fit_votes import Judged, fit_votes, whole
+from reasoner.training.maximum_posterior import Decision
+from reasoner.vote_model import VoteModel, features
+from reasoner.weighted_vote import SourceAnswers
 
 FOLDS: Final = 5
 SMALLEST: Final = 20
 """Judged questions below which nothing is learned."""
-NOBODY: Final = "(another)"
-"""An option that no source chose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +47,26 @@ Case = Judged | Verdict
 @dataclass(frozen=True, slots=True)
 class Worth:
     """What the vote was right of in questions it was not fitted on (five folds), and the best single source there; of
-    verdicts alone, where what would have been right is not known, None."""
+    verdicts alone, where what would have been right is not known, None. `given`: what it gave to the right option of
+    each of these questions, 0 where the right one was no option."""
 
     judged: int
     accuracy: float | None
     best: str
     best_accuracy: float | None
+    given: tuple[float, ...] = ()
 
 
 def calibrate(cases: Sequence[Case]) -> VoteModel:
-    sources = tuple(sorted({source for one in cases for source in one.answers}))
-    decisions = [made for one in cases if (made := _decision(one, sources)) is not None]
-    width = len(feature_names(sources))
-    theta = fit(decisions, np.zeros(width), np.full(width, DEVIATION))
-    told = {source: _told(source, cases) for source in sources}
-    return VoteModel(
-        sources=sources,
-        coefficients=tuple(map(float, theta)),
-        judged=len(decisions),
-        stated={source: fit_stated(*zip(*of, strict=True)) for source, of in told.items() if len(of) >= SMALLEST},
-    )
+    """Complete."""
+    model = whole(_vote(cases), cases)
+    told = {source: _told(source, cases) for source in model.sources}
+    stated = {source: fit_stated(*zip(*of, strict=True)) for source, of in told.items() if len(of) >= SMALLEST}
+    return model.model_copy(update={"stated": stated})
+
+
+def _vote(cases: Sequence[Case]) -> VoteModel:
+    return fit_votes(sorted({source for one in cases for source in one.answers}), cases)
 
 
 def worth(cases: Sequence[Case]) -> Worth:
@@ -77,25 +75,20 @@ def worth(cases: Sequence[Case]) -> Worth:
     sources = sorted({source for one in known for source in one.answers})
     if len(known) < FOLDS * 2 or not sources:
         return Worth(len(cases), None, "", None)
-    right = []
+    right: list[bool] = []
+    given = [0.0] * sum(isinstance(one, Judged) and one.right not in one.options for one in cases)
     for fold in range(FOLDS):
-        model = calibrate([one for at, one in enumerate(known) if at % FOLDS != fold])
+        model = _vote([one for at, one in enumerate(known) if at % FOLDS != fold])
         for one in known[fold::FOLDS]:
             of = model.probabilities(one.answers, one.options)
             right.append(max(of, key=lambda option: (of[option], option)) == one.right)
+            given.append(of[one.right])
     alone = {source: fmean(one.answers.get(source, _SILENT).choice == one.right for one in known) for source in sources}
     best = max(sources, key=lambda source: alone[source])
-    return Worth(len(cases), fmean(right), best, alone[best])
+    return Worth(len(cases), fmean(right), best, alone[best], tuple(given))
 
 
 _SILENT: Final = SourceAnswer(None)
-
-
-def _decision(one: Case, sources: Sequence[str]) -> Decision | None:
-    if isinstance(one, Verdict):
-        return one.decision(sources)
-    named = sorted(one.options)
-    return Decision(features(sources, one.answers, named), named.index(one.right)) if one.right in named else None
 
 
 def _told(source: str, cases: Sequence[Case]) -> list[tuple[float, bool]]:

@@ -368,7 +368,8 @@ def test_three_hospitals_vote_without_a_model_at_the_coordinator(workshop, put_q
     ]
     assert answer.reasoner.signals == ("agreement",)
     assert [step.text for step in answer.steps] == ["east: Five it is", "west: Five it is", "north: otherwise: A Two"]
-    assert answer.certificate is None
+    assert answer.certificate is not None
+    assert (answer.certificate.choice, answer.certificate.withstands) == ("B", 0)  # of two to one, either could turn it
 
 
 def test_passages_of_a_hospital_that_reasons_stay_there(workshop, put_question) -> None:

@@ -34,7 +34,8 @@ from fedrag.evaluation.suites.mirage_recorded import MirageRecorded, recorded_ta
 from fedrag.local_federation import LocalFederation
 from fedrag.pipeline import redact
 from fedrag.redaction import PatternRedactor
-from reasoner.training.fit_votes import Judged, fit_votes
+from reasoner.source_answer import SourceAnswer
+from reasoner.training.fit_votes import Judged, fit_votes, whole
 from retriever_node.config import CollectionConfig, NodeConfig, StatisticsConfig, TracesConfig
 
 QUESTIONS: Final = 120
@@ -102,9 +103,9 @@ def serve(
     arms = tuple(task.questions[0].answers)
     vote = folder / "vote.json"
     others = [one for one in task.questions if fold_of(one.id) != FOLD]
-    fitted = fit_votes(arms, [Judged(answers(one), one.options, task.gold[one.id]) for one in others])
-    renamed = {"sources": tuple(node_of(arm) for arm in arms)}
-    vote.write_text(fitted.model_copy(update=renamed).model_dump_json(), encoding="utf-8")
+    cases = [Judged(_by_node(one), one.options, task.gold[one.id]) for one in others]
+    fitted = whole(fit_votes(tuple(map(node_of, arms)), cases), cases)
+    vote.write_text(fitted.model_dump_json(), encoding="utf-8")
     hospitals = [_hospital(arm, asked, folder / "sources" / node_of(arm)) for arm in arms]
     settings: Mapping[str, dict[str, object]] = {
         CALIBRATED: {"weights": "calibrated", "vote_model": str(vote)},
@@ -140,6 +141,10 @@ def _ask(
                 answer = client.ask(question)
                 served[one.id] = Served(answer, time.perf_counter() - began)
     return served
+
+
+def _by_node(one: RecordedQuestion) -> dict[str, SourceAnswer]:
+    return {node_of(arm): said for arm, said in answers(one).items()}
 
 
 def node_of(arm: str) -> str:

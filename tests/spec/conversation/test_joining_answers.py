@@ -68,7 +68,18 @@ def test_weights_are_the_mean_under_the_cap_of_all() -> None:
 
 
 def test_what_was_given_away_and_spent_is_added_up() -> None:
-    """Twice what each part has, though the passages are the same: they left twice."""
+    """Twice what each part has, though the passages are the same: they left twice. Every number a hospital gave away
+    counts, whatever it is called."""
+    first = part("A")
+    given = first.answer.disclosure.hospitals[0]
+    numbers = [name for name, field in type(given).model_fields.items() if field.annotation is int]
+    account = first.answer.disclosure.model_copy(
+        update={"hospitals": (given.model_copy(update={name: at for at, name in enumerate(numbers, start=1)}),)}
+    )
+    both = Answered(first.answer.model_copy(update={"disclosure": account}), None, Spent(), False)
+    (told,) = joined(both, both).disclosure.hospitals
+    assert [getattr(told, name) for name in numbers] == [2 * at for at in range(1, len(numbers) + 1)]
+    assert "traces" in numbers
     answer = joined(part("A"), part("B"))
     assert [(one.node, one.passages, one.text_bytes) for one in answer.disclosure.hospitals] == [("north", 4, 18)]
     assert (answer.budget.nodes_asked, answer.budget.messages) == (4, 8)

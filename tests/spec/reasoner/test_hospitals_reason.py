@@ -19,7 +19,7 @@ from fedrag.encoders import ENCODERS
 from reasoner.backends import BACKENDS, Surroundings
 from reasoner.hospital_chains import chain_of, weighed
 from reasoner.stated_uncertainty import StatedUncertainty
-from reasoner.weighted_vote import VoteModel, feature_names
+from reasoner.vote_model import VoteModel, feature_names
 
 QUESTION = Question(text="What do adults take?", options={"A": "2 mg", "B": "5 mg"})
 TEXTS = {"a": "Adults take 5 mg daily."}

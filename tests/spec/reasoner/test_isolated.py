@@ -12,7 +12,7 @@ from fedrag.encoders import ENCODERS
 from reasoner.backends import BACKENDS, Surroundings
 from reasoner.grouping import agree, by_choice, by_meaning, heaviest
 from reasoner.training.fit_votes import fit_votes
-from reasoner.weighted_vote import feature_names
+from reasoner.vote_model import feature_names
 
 QUESTION = Question(text="What do adults take?", options={"A": "2 mg", "B": "5 mg"})
 

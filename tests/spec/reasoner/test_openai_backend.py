@@ -15,6 +15,7 @@ from fedrag.core.exchange import ProcessorPlace
 from fedrag.core.question import Question
 from fedrag.encoders import ENCODERS
 from reasoner.backends import BACKENDS, Surroundings
+from reasoner.instructions import Cleared
 from reasoner.prompts import REMINDER, SYSTEM
 
 QUESTION = Question(text="What is the adult dose?")
@@ -413,9 +414,11 @@ async def test_what_never_fits_falls_back(model_server, released, model_refusal)
     ],
 )
 async def test_an_instructing_passage_stays_inside_its_fence(
-    model_server, evidence, model_reply, model_completion, attack
+    model_server, evidence, model_reply, model_completion, attack, monkeypatch
 ) -> None:
-    """Not in the system role, fence marks in balance, no control marks; and nothing of it is parsed as the reply."""
+    """Were it not found: not in the system role, fence marks in balance, no control marks; and nothing of it is parsed
+    as the reply."""
+    monkeypatch.setattr("reasoner.generative.cleared", lambda evidence, *_: Cleared(evidence, evidence, 0))
     model_server.script = [model_completion(model_reply())]
     made = await ask(model_server, evidence(("a", f"Adults take 5 mg. {attack}"), ("b", "Children take 2 mg.")))
     system, user = model_server.asked[0]["messages"]

@@ -13,7 +13,7 @@ from fedrag.encoders import ENCODERS
 from reasoner.answering import checked_steps
 from reasoner.backends import BACKENDS, Surroundings
 from reasoner.parsing import Reply, Thought
-from reasoner.support import BEARINGS, UNSUPPORTED, Bearing, Passages, features, judged, load
+from reasoner.support import BEARINGS, Bearing, Passages, features, judged, load
 from reasoner.training.fit_support import Pair, f1, fit_support, left_out, macro_f1, probabilities
 
 TEXT = "Adults take 5 mg of bisoprolol once a day. Children never take it. Stop it when the pulse is under 50."
@@ -48,12 +48,11 @@ def test_what_is_said_elsewhere_is_marked_and_what_is_quoted_is_not(encoder, evi
         encoder,
     )
     quoted, invented, guess = made.steps
-    assert quoted.support == 1.0
-    assert UNSUPPORTED not in quoted.text
+    assert (quoted.support, quoted.unsupported) == (1.0, False)
     assert invented.support is not None
     assert invented.support < load().threshold
-    assert invented.text.endswith(UNSUPPORTED)
-    assert (guess.support, guess.text) == (None, "A guess (no source)")
+    assert invented.unsupported
+    assert (guess.support, guess.unsupported, guess.text) == (None, False, "A guess (no source)")
 
 
 def test_another_number_supports_less(encoder, evidence) -> None:
@@ -126,7 +125,7 @@ def test_no_citation_can_be_forged() -> None:
 async def test_every_strategy_s_steps_are_checked(
     strategy, model_server, evidence, model_reply, model_completion
 ) -> None:
-    """The server's model cites what says nothing of the kind; the text that is shown says so."""
+    """The server's model cites what says nothing of the kind: the step is marked."""
     step = {"text": "The kidney registrar is called when a bag turns cloudy.", "citations": [1, 77], "uncertainty": 0}
     model_server.script = [model_completion(model_reply(answer="Call [1][77].", steps=[step]))]
     settings = {"base_url": model_server.url, "model": "tiny", "strategy": {"name": strategy}}
@@ -137,6 +136,6 @@ async def test_every_strategy_s_steps_are_checked(
     await reasoner.aclose()
     assert made.report.fallback == ""
     assert made.steps[0].support is not None
-    assert made.steps[0].text.endswith(UNSUPPORTED)
+    assert made.steps[0].unsupported
     assert "77" not in made.text
     assert all(set(step.citations) <= {1} for step in made.steps)

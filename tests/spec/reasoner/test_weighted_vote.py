@@ -7,8 +7,9 @@ import pytest
 
 from reasoner.answer_sets import answer_set, threshold
 from reasoner.source_answer import SourceAnswer, admissions
-from reasoner.training.fit_votes import Judged, fit_votes
-from reasoner.weighted_vote import VoteModel, feature_names, features, fera_weights, weighted_vote
+from reasoner.training.fit_votes import Judged, fit_votes, whole
+from reasoner.vote_model import VoteModel, feature_names, features
+from reasoner.weighted_vote import fera_weights, weighted_vote
 
 OPTIONS = {"A": "one", "B": "two", "C": "three"}
 
@@ -144,3 +145,43 @@ def test_answer_sets_promise_nothing_without_calibration() -> None:
     assert answer_set({"A": 0.2, "B": 0.5, "C": 0.3}, 0.0) == ("B", "C", "A")
     assert answer_set({"A": 0.2, "B": 0.5, "C": 0.3}, 0.9) == ("B",)
     assert answer_set({"A": 0.2, "B": 0.5, "C": 0.3}, 0.3) == ("B", "C")
+
+
+def test_without_a_source_the_vote_is_one_fitted_without_it() -> None:
+    """Who was not heard is not silent: the same as a vote that never knew it, and as sure as it is right. Counted as
+    silence it would be too little sure."""
+    learned = _asked(600, 0.8)
+    model = whole(fit_votes(("good", "copy1", "copy2"), learned), learned)
+    apart = fit_votes(("copy1", "copy2"), learned)
+    copies = [{name: heard for name, heard in one.answers.items() if name != "good"} for one in learned]
+    given = [model.probabilities(said, OPTIONS) for said in copies]
+    for made, said in zip(given[:50], copies, strict=False):
+        assert made == pytest.approx(apart.probabilities(said, OPTIONS))
+    right = np.mean([one.answers["copy1"].choice == one.right for one in learned])
+    silent = [max(model.probabilities(said | {"good": SourceAnswer(None)}, OPTIONS).values()) for said in copies]
+    assert np.mean([max(made.values()) for made in given]) == pytest.approx(right, abs=0.01)
+    assert abs(np.mean(silent) - right) > 0.03
+
+
+def test_how_often_each_agreed_is_counted() -> None:
+    """The copies agree always; each of three sources chose in each of 300 questions; where the copies lead, the good
+    source agrees as often as it does."""
+    learned = _asked(300, 0.8)
+    model = whole(fit_votes(("good", "copy1", "copy2"), learned), learned)
+    agreed = sum(one.answers["good"].choice == one.answers["copy1"].choice for one in learned)
+    totals = {name: tuple(map(sum, zip(*of, strict=True))) for name, of in model.usual.items()}
+    assert totals["good"] == (agreed, 300)
+    assert all(of == 300 for _, of in totals.values())
+
+
+def test_of_nine_sources_one_may_be_missing() -> None:
+    """Eight are few enough for pairs to be looked at, nine are not."""
+    names = tuple("abcdefghi")
+    chance = np.random.default_rng(4)
+    cases = [
+        Judged({name: SourceAnswer(str(chance.choice(list("ABC")))) for name in names}, OPTIONS, "A") for _ in range(30)
+    ]
+    model = whole(fit_votes(names, cases), cases)
+    said = {name: SourceAnswer("A") for name in names[1:]}
+    assert len(model.fewer) == 9
+    assert model.probabilities(said, OPTIONS) == fit_votes(names[1:], cases).probabilities(said, OPTIONS)
