@@ -65,7 +65,9 @@ class Chromium:
 
     def _next(self, until: float) -> dict[str, Any]:
         while b"\0" not in self._rest:
-            if not select.select([self._from], [], [], max(0.0, until - time.monotonic()))[0]:
+            arrived = select.poll()
+            arrived.register(self._from, select.POLLIN)
+            if not arrived.poll(1000 * max(0.0, until - time.monotonic())):
                 raise TimeoutError("Chromium does not answer")
             self._rest += os.read(self._from, 1 << 20)
         message, _, self._rest = self._rest.partition(b"\0")

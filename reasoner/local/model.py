@@ -77,7 +77,7 @@ class LocalModel:
             raise DeadlineExceeded("the hospital's model took too long") from None
 
     async def _trace(self, task: LocalTask, deadline: Deadline) -> LocalTrace:
-        evidence, _ = disarmed(evidence_of(task))
+        evidence, _ = disarmed(evidence_of(task), self.encoder)
         if not isinstance(self.backend, Generative):
             return await self._asked_plainly(task, evidence, deadline)
         parts = self.backend.parts
