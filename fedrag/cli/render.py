@@ -103,7 +103,7 @@ def _cost(answer: Answer) -> Text:
     told = []
     for cost in Cost:
         used, cap = getattr(spent, cost.value), getattr(caps, cost.value)
-        if used or cap is not None:
+        if used:
             told.append(f"{cost} {used:.0f}" + ("" if cap is None else f" of {cap}"))
     thinking = f"; {answer.reasoner.thinking_tokens} tokens of thinking" if answer.reasoner.thinking_tokens else ""
     return line(f"Spent: {', '.join(told) or 'nothing'}{thinking}.", "dim")
